@@ -1,0 +1,32 @@
+#include "lib/memory/zero_pages.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+namespace pagelift {
+namespace {
+
+bool IsZero(const std::byte* page) {
+  uint64_t first;
+  std::memcpy(&first, page, sizeof(first));
+  // memcmp of a page with itself, shifted: all bytes equal the first ones.
+  return first == 0 &&
+         std::memcmp(page, page + sizeof(first), kPageSize - sizeof(first)) == 0;
+}
+
+}  // namespace
+
+ZeroRun FirstRun(absl::Span<const std::byte> bytes, PageCount most_data) {
+  uint64_t pages = bytes.size() / kPageSize;
+  const bool zero = IsZero(bytes.data());
+  if (!zero) pages = std::min(pages, most_data.raw());
+  uint64_t count = 1;
+  while (count < pages &&
+         IsZero(bytes.data() + count * kPageSize) == zero) {
+    ++count;
+  }
+  return {zero, PageCount(count)};
+}
+
+}  // namespace pagelift
