@@ -1,0 +1,191 @@
+#include "lib/process/fd_channel.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/testing/status_matchers.h"
+
+namespace pagelift {
+namespace {
+
+using ::testing::HasSubstr;
+
+absl::Span<const std::byte> BytesOf(const std::string& text) {
+  return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
+}
+
+std::string TextOf(const std::vector<std::byte>& bytes, size_t size) {
+  return std::string(reinterpret_cast<const char*>(bytes.data()), size);
+}
+
+bool IsSameFile(int a, int b) {
+  struct stat first;
+  struct stat second;
+  return fstat(a, &first) == 0 && fstat(b, &second) == 0 &&
+         first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
+int LowestFreeDescriptor() {
+  UniqueFd next(dup(0));
+  return next.get();
+}
+
+class FdChannelTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto ends = FdChannel::Pair();
+    ASSERT_OK(ends);
+    ours_.emplace(std::move(ends->first));
+    theirs_.emplace(std::move(ends->second));
+  }
+
+  std::optional<FdChannel> ours_;
+  std::optional<FdChannel> theirs_;
+  std::vector<std::byte> room_ = std::vector<std::byte>(4);
+};
+
+TEST_F(FdChannelTest, BytesArriveInOrder) {
+  ASSERT_OK(theirs_->Send(BytesOf("pagelift")));
+  ASSERT_OK_AND_ASSIGN(Received first,
+                       ours_->ReceiveExact(absl::MakeSpan(room_)));
+  EXPECT_EQ(TextOf(room_, first.bytes), "page");
+  EXPECT_TRUE(first.fds.empty());
+  EXPECT_FALSE(first.sender.has_value());
+  ASSERT_OK_AND_ASSIGN(Received second,
+                       ours_->ReceiveExact(absl::MakeSpan(room_)));
+  EXPECT_EQ(TextOf(room_, second.bytes), "lift");
+}
+
+TEST_F(FdChannelTest, DescriptorArrivesWithItsByteAndClosesOnExec) {
+  UniqueFd file(memfd_create("sent", MFD_CLOEXEC));
+  ASSERT_OK(theirs_->Send(BytesOf("1234")));
+  ASSERT_OK(theirs_->SendWithFd(BytesOf(std::string(1, '\0')), file.get()));
+  ASSERT_OK_AND_ASSIGN(Received word,
+                       ours_->ReceiveExact(absl::MakeSpan(room_)));
+  EXPECT_TRUE(word.fds.empty());
+  ASSERT_OK_AND_ASSIGN(Received received,
+                       ours_->ReceiveWithFds(absl::MakeSpan(room_)));
+  EXPECT_EQ(received.bytes, 1u);
+  ASSERT_EQ(received.fds.size(), 1u);
+  EXPECT_TRUE(IsSameFile(received.fds[0].get(), file.get()));
+  EXPECT_EQ(fcntl(received.fds[0].get(), F_GETFD), FD_CLOEXEC);
+}
+
+TEST_F(FdChannelTest, DescriptorsThatNobodyTakesAreClosed) {
+  const int free = LowestFreeDescriptor();
+  ASSERT_OK(theirs_->SendWithFd(BytesOf("fd"), 0));
+  ours_->ReceiveWithFds(absl::MakeSpan(room_)).IgnoreError();
+  EXPECT_EQ(LowestFreeDescriptor(), free);
+}
+
+TEST_F(FdChannelTest, DescriptorsThatDoNotFitAreAnError) {
+  const int free = LowestFreeDescriptor();
+  // Two in one message, with room for one.
+  int sent[2] = {0, 0};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(sent))] = {};
+  iovec byte = {control, 1};
+  msghdr message = {};
+  message.msg_iov = &byte;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* rights = CMSG_FIRSTHDR(&message);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof(sent));
+  memcpy(CMSG_DATA(rights), sent, sizeof(sent));
+  ASSERT_EQ(sendmsg(theirs_->fd(), &message, 0), 1);
+
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit one_free = {static_cast<rlim_t>(free) + 1, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &one_free), 0);
+  auto received = ours_->ReceiveWithFds(absl::MakeSpan(room_));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(received, StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_EQ(LowestFreeDescriptor(), free);
+}
+
+TEST_F(FdChannelTest, ReceiveExactWaitsForTheRest) {
+  std::thread sender([this] {
+    ASSERT_OK(theirs_->Send(BytesOf("pa")));
+    ASSERT_OK(theirs_->Send(BytesOf("ge")));
+  });
+  auto received = ours_->ReceiveExact(absl::MakeSpan(room_));
+  sender.join();
+  ASSERT_OK(received);
+  EXPECT_EQ(TextOf(room_, received->bytes), "page");
+}
+
+TEST_F(FdChannelTest, EndBetweenMessagesIsNoBytes) {
+  theirs_.reset();
+  ASSERT_OK_AND_ASSIGN(Received exact,
+                       ours_->ReceiveExact(absl::MakeSpan(room_)));
+  EXPECT_EQ(exact.bytes, 0u);
+  ASSERT_OK_AND_ASSIGN(Received once,
+                       ours_->ReceiveWithFds(absl::MakeSpan(room_)));
+  EXPECT_EQ(once.bytes, 0u);
+}
+
+TEST_F(FdChannelTest, EndInMidMessageIsDataLoss) {
+  ASSERT_OK(theirs_->Send(BytesOf("pa")));
+  theirs_.reset();
+  EXPECT_THAT(ours_->ReceiveExact(absl::MakeSpan(room_)),
+              StatusIs(absl::StatusCode::kDataLoss));
+}
+
+TEST_F(FdChannelTest, SendingToNobodyIsAStatusAndNoSignal) {
+  theirs_.reset();
+  EXPECT_THAT(ours_->Send(BytesOf("x")),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("Broken pipe")));
+}
+
+TEST_F(FdChannelTest, NothingToReceive) {
+  EXPECT_THAT(ours_->ReceiveWithFds(absl::MakeSpan(room_), Wait::kDontWait),
+              StatusIs(absl::StatusCode::kUnavailable));
+  ASSERT_OK(ours_->SetReceiveTimeout(absl::Milliseconds(1)));
+  EXPECT_THAT(ours_->ReceiveExact(absl::MakeSpan(room_)),
+              StatusIs(absl::StatusCode::kDeadlineExceeded));
+}
+
+TEST_F(FdChannelTest, EachMessageTellsTheProcessThatSentIt) {
+  ASSERT_OK(ours_->SetPassCredentials());
+  const pid_t child = fork();
+  if (child == 0) _exit(theirs_->Send(BytesOf("page")).ok() ? 0 : 1);
+  ASSERT_OK_AND_ASSIGN(Received received,
+                       ours_->ReceiveExact(absl::MakeSpan(room_)));
+  waitpid(child, nullptr, 0);
+  ASSERT_TRUE(received.sender.has_value());
+  EXPECT_EQ(received.sender->pid, child);
+  EXPECT_EQ(received.sender->uid, geteuid());
+  ASSERT_OK_AND_ASSIGN(ucred peer, ours_->PeerCredentials());
+  EXPECT_EQ(peer.pid, getpid());
+}
+
+TEST_F(FdChannelTest, LongMessagesAreSentWhole) {
+  const std::string text(1 << 20, 'x');
+  std::thread sender([&] { ASSERT_OK(theirs_->SendWithFd(BytesOf(text), 0)); });
+  std::vector<std::byte> room(text.size());
+  auto received = ours_->ReceiveExact(absl::MakeSpan(room));
+  sender.join();
+  ASSERT_OK(received);
+  EXPECT_EQ(TextOf(room, received->bytes), text);
+  EXPECT_EQ(received->fds.size(), 1u);
+}
+
+}  // namespace
+}  // namespace pagelift

@@ -1,0 +1,43 @@
+#ifndef PAGELIFT_LIB_PROCESS_PIDFD_H_
+#define PAGELIFT_LIB_PROCESS_PIDFD_H_
+
+#include <sys/types.h>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/base/unique_fd.h"
+
+namespace pagelift {
+
+// A process, held by a descriptor: its number may be given to another process,
+// the descriptor never means another one.
+//
+// Thread-safe: every call is one system call on an immutable descriptor.
+class PidFd {
+ public:
+  // kNotFound if there is no such process. Whoever opens by number has to know
+  // that the number still means the right process; afterwards it is safe.
+  static absl::StatusOr<PidFd> Open(pid_t pid);
+
+  // Whether the process has ended; also true of a zombie.
+  bool HasExited() const;
+
+  // Sends `signal`, 0 to check for permission only. kNotFound if the process
+  // has ended and was waited for.
+  absl::Status Kill(int signal) const;
+
+  int fd() const { return fd_.get(); }  // Readable once it has exited; ours.
+  // The number at the time of Open(): to print, and for /proc while
+  // !HasExited().
+  pid_t pid() const { return pid_; }
+
+ private:
+  PidFd(UniqueFd fd, pid_t pid);
+
+  UniqueFd fd_;
+  pid_t pid_;
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_PROCESS_PIDFD_H_

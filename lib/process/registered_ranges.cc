@@ -1,0 +1,146 @@
+#include "lib/process/registered_ranges.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/sys_error.h"
+#include "lib/base/unique_fd.h"
+
+namespace pagelift {
+namespace {
+
+// "7f0000000000-7f0000001000 rw-p 00000000 00:00 0 [heap]". Nothing if it is
+// another kind of line: those start with a name in capitals and a colon.
+std::optional<PageRange> ParseAddresses(absl::string_view line) {
+  const std::pair<absl::string_view, absl::string_view> ends =
+      absl::StrSplit(line.substr(0, line.find(' ')), '-');
+  uint64_t start = 0;
+  uint64_t limit = 0;
+  if (!absl::SimpleHexAtoi(ends.first, &start) ||
+      !absl::SimpleHexAtoi(ends.second, &limit) || start >= limit ||
+      start % kPageSize != 0 || limit % kPageSize != 0) {
+    return std::nullopt;
+  }
+  return PagesOf(start, limit);
+}
+
+// " rd wr mr mw me ac um", as proc_pid_smaps(5) explains them.
+void ParseFlags(absl::string_view flags, Mapping& mapping) {
+  for (absl::string_view flag : absl::StrSplit(flags, ' ', absl::SkipEmpty())) {
+    if (flag == "um") mapping.registered_missing = true;
+    if (flag == "uw") mapping.registered_write_protect = true;
+    if (flag == "ui") mapping.registered_minor = true;
+    if (flag == "wf") mapping.wipe_on_fork = true;
+    if (flag == "dc") mapping.dont_fork = true;
+    if (flag == "ms") mapping.shared = true;
+    if (flag == "gu") mapping.guarded = true;
+  }
+}
+
+// A mapping that grew or was joined while the file was being read may start
+// inside the one before.
+void AppendClipped(Mapping mapping, std::vector<Mapping>& mappings) {
+  if (!mappings.empty()) {
+    const PageId least = mappings.back().pages.limit();
+    mapping.pages = PageRange::Between(std::max(least, mapping.pages.first),
+                                       mapping.pages.limit());
+  }
+  if (!mapping.pages.empty()) mappings.push_back(mapping);
+}
+
+absl::Status NotSmaps() {
+  return absl::InvalidArgumentError(
+      "smaps: not an alternation of mappings and their flags");
+}
+
+absl::StatusOr<std::string> ReadWhole(const std::string& path) {
+  UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return SysError("open ", path);
+  std::string text;
+  constexpr size_t kPiece = 1 << 16;
+  while (true) {
+    const size_t before = text.size();
+    text.resize(before + kPiece);
+    const ssize_t length = read(file.get(), &text[before], kPiece);
+    if (length < 0 && errno != EINTR) return SysError("read ", path);
+    text.resize(before + static_cast<size_t>(std::max<ssize_t>(length, 0)));
+    if (length == 0) return text;
+  }
+}
+
+}  // namespace
+
+RegisteredRanges::RegisteredRanges(std::vector<Mapping> mappings)
+    : mappings_(std::move(mappings)) {}
+
+absl::StatusOr<RegisteredRanges> RegisteredRanges::OfProcess(pid_t pid) {
+  ASSIGN_OR_RETURN(std::string text,
+                   ReadWhole(absl::StrCat("/proc/", pid, "/smaps")));
+  if (text.empty()) {
+    return absl::NotFoundError(absl::StrCat("process ", pid, " has no memory"));
+  }
+  return Parse(text);
+}
+
+absl::StatusOr<RegisteredRanges> RegisteredRanges::Parse(
+    std::string_view smaps) {
+  std::vector<Mapping> mappings;
+  std::optional<Mapping> current;  // Its flags come last.
+  for (absl::string_view line :
+       absl::StrSplit(absl::string_view(smaps.data(), smaps.size()), '\n')) {
+    if (std::optional<PageRange> pages = ParseAddresses(line)) {
+      if (current.has_value()) return NotSmaps();
+      current.emplace().pages = *pages;
+    } else if (absl::ConsumePrefix(&line, "VmFlags:")) {
+      if (!current.has_value()) return NotSmaps();
+      ParseFlags(line, *current);
+      AppendClipped(*current, mappings);
+      current.reset();
+    }
+  }
+  if (current.has_value() || mappings.empty()) return NotSmaps();
+  return RegisteredRanges(std::move(mappings));
+}
+
+template <typename Is>
+std::vector<PageRange> RegisteredRanges::PartsOf(PageRange range, Is is) const {
+  auto mapping = std::partition_point(
+      mappings_.begin(), mappings_.end(),
+      [&](const Mapping& m) { return m.pages.limit() <= range.first; });
+  std::vector<PageRange> parts;
+  for (; mapping != mappings_.end() && mapping->pages.first < range.limit();
+       ++mapping) {
+    const PageRange part = mapping->pages.Intersect(range);
+    if (!is(*mapping) || part.empty()) continue;
+    if (!parts.empty() && parts.back().limit() == part.first) {
+      parts.back().count = parts.back().count + part.count;
+    } else {
+      parts.push_back(part);
+    }
+  }
+  return parts;
+}
+
+std::vector<PageRange> RegisteredRanges::RegisteredIn(PageRange range) const {
+  return PartsOf(range, [](const Mapping& m) { return m.registered(); });
+}
+
+std::vector<PageRange> RegisteredRanges::WipedOnForkIn(PageRange range) const {
+  return PartsOf(range, [](const Mapping& m) { return m.wipe_on_fork; });
+}
+
+std::vector<PageRange> RegisteredRanges::NotForkedIn(PageRange range) const {
+  return PartsOf(range, [](const Mapping& m) { return m.dont_fork; });
+}
+
+}  // namespace pagelift
