@@ -123,8 +123,8 @@ struct TargetSpace;
 using PageId = PageNumber<TargetSpace>;
 using PageRange = NumberRange<PageId>;
 
-// A page of a checkpoint image. Every page whose contents the image holds has
-// one number, whatever file or parent image it lies in; see image_description.h.
+// A page of a checkpoint image. Every page to be served has one number, whatever
+// file or parent image its contents lie in; see image_description.h.
 struct ImageSpace;
 using ImagePage = PageNumber<ImageSpace>;
 using ImageRange = NumberRange<ImagePage>;

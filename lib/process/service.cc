@@ -4,6 +4,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
 #include "lib/base/sys_error.h"
 
 namespace pagelift {
@@ -38,6 +42,24 @@ absl::StatusOr<UniqueFd> OpenServiceLog(const std::string& path,
   }
   SetLogSink(file.valid() ? file.get() : STDERR_FILENO, least);
   return file;
+}
+
+ArgumentTarget LogLevelInto(LogLevel* level) {
+  return [level](const std::string& value) {
+    static constexpr std::pair<const char*, LogLevel> kLevels[] = {
+        {"debug", LogLevel::kDebug},
+        {"info", LogLevel::kInfo},
+        {"warning", LogLevel::kWarning},
+        {"error", LogLevel::kError},
+    };
+    for (const auto& [name, candidate] : kLevels) {
+      if (value != name) continue;
+      *level = candidate;
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", value, "' is not debug, info, warning or error"));
+  };
 }
 
 absl::Status TellReady(int fd, char word) {

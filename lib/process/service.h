@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "lib/base/command_line.h"
 #include "lib/base/log.h"
 #include "lib/base/unique_fd.h"
 
@@ -33,6 +34,9 @@ class StopSignals {
 // live as long as anybody logs.
 absl::StatusOr<UniqueFd> OpenServiceLog(const std::string& path,
                                         LogLevel least);
+
+// Takes a --log-level: debug, info, warning or error.
+ArgumentTarget LogLevelInto(LogLevel* level);
 
 // Tells whoever started us that we serve: writes `word` to `fd` and closes it.
 // Nothing to do for a negative fd.

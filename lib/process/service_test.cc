@@ -38,6 +38,18 @@ TEST(OpenServiceLogTest, LogsToTheFile) {
   EXPECT_GT(lseek(log.get(), 0, SEEK_END), 0);
 }
 
+TEST(LogLevelIntoTest, TakesTheFourNames) {
+  LogLevel level = LogLevel::kInfo;
+  CommandLine line("tool", "Does things.");
+  line.Add({"log-level", 0, "LEVEL", "", LogLevelInto(&level)});
+  const char* good[] = {"tool", "--log-level", "error"};
+  EXPECT_OK(line.Parse(3, good));
+  EXPECT_EQ(level, LogLevel::kError);
+  const char* bad[] = {"tool", "--log-level", "loud"};
+  EXPECT_THAT(line.Parse(3, bad),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("loud")));
+}
+
 TEST(TellReadyTest, WritesTheWordAndCloses) {
   int ends[2];
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);

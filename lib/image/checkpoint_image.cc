@@ -1,0 +1,156 @@
+#include "lib/image/checkpoint_image.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/sys_error.h"
+#include "lib/image/checkpoint_metadata.h"
+#include "lib/image/content_id.h"
+#include "lib/image/task_image.h"
+
+namespace pagelift {
+namespace {
+
+absl::Status NoContents(int32_t pid, PageRange pages) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "pages ", ToString(pages), " of task ", pid,
+      " have no contents here: the checkpoint was made with `criu dump "
+      "--lazy-pages`, or is a copy without its pages, which are with a page "
+      "server; name that page server as the source"));
+}
+
+}  // namespace
+
+// Numbers the pages to be served, one task after the other.
+class CheckpointImage::Builder {
+ public:
+  Builder(CheckpointImage* image, OpenMode mode)
+      : image_(*image), mode_(mode) {}
+
+  absl::Status AddTask(const TaskRecord& record,
+                       const CheckpointMetadata& metadata) {
+    TaskDescription task;
+    task.pid = record.pid;
+    task.zombie = record.zombie;
+    if (!record.zombie) {
+      ASSIGN_OR_RETURN(TaskImage images,
+                       TaskImage::Open(metadata.chain, record));
+      task.lazy_regions = images.layout().lazy_regions();
+      RETURN_IF_ERROR(AddPages(images, &task));
+      for (PagesFile& file : std::move(images).TakeFiles()) {
+        image_.files_.push_back(std::move(file));
+      }
+    }
+    image_.description_.tasks.push_back(std::move(task));
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status AddPages(const TaskImage& images, TaskDescription* task) {
+    std::vector<LocatedPages> located;
+    for (const PagemapEntry& entry : images.pagemaps().newest().entries) {
+      for (PageRange pages : images.ServedPages(entry)) {
+        located.clear();
+        RETURN_IF_ERROR(images.pagemaps().Locate(pages, &located));
+        if (entry.flags.in_parent && !entry.flags.lazy) {
+          image_.has_lazy_parent_pages_ = true;
+        }
+        AddExtent(pages, task);
+        for (const LocatedPages& run : located) {
+          if (run.bytes == nullptr && mode_ == OpenMode::kRequireContents) {
+            return NoContents(task->pid, run.pages);
+          }
+          AddSegment(run);
+        }
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // Entries that are neighbours in one region become one extent: they are
+  // neighbours in the image as well.
+  void AddExtent(PageRange pages, TaskDescription* task) {
+    ImagePage next(image_.description_.page_count.raw());
+    bool neighbours = !task->extents.empty() &&
+                      task->extents.back().pages.limit() == pages.first &&
+                      !StartsRegion(*task, pages.first);
+    if (neighbours) {
+      PageCount& count = task->extents.back().pages.count;
+      count = count + pages.count;
+    } else {
+      task->extents.push_back({pages, next});
+    }
+  }
+
+  static bool StartsRegion(const TaskDescription& task, PageId page) {
+    auto region = std::lower_bound(
+        task.lazy_regions.begin(), task.lazy_regions.end(), page,
+        [](const PageRange& r, PageId p) { return r.first < p; });
+    return region != task.lazy_regions.end() && region->first == page;
+  }
+
+  void AddSegment(const LocatedPages& run) {
+    PageCount& total = image_.description_.page_count;
+    if (!image_.segments_.empty() && Continues(image_.segments_.back(), run)) {
+      PageCount& count = image_.segments_.back().range.count;
+      count = count + run.pages.count;
+    } else {
+      image_.segments_.push_back(
+          {{ImagePage(total.raw()), run.pages.count}, run.bytes});
+    }
+    total = total + run.pages.count;
+  }
+
+  static bool Continues(const Segment& segment, const LocatedPages& run) {
+    if (segment.bytes == nullptr || run.bytes == nullptr) {
+      return segment.bytes == run.bytes;
+    }
+    return segment.bytes + segment.range.count.bytes() == run.bytes;
+  }
+
+  CheckpointImage& image_;
+  const OpenMode mode_;
+};
+
+absl::StatusOr<std::shared_ptr<const CheckpointImage>> CheckpointImage::Open(
+    const std::string& directory, OpenMode mode) {
+  ASSIGN_OR_RETURN(CheckpointMetadata metadata,
+                   CheckpointMetadata::Read(directory));
+  // Not make_shared: the constructor is private.
+  std::shared_ptr<CheckpointImage> image(new CheckpointImage);
+  Builder builder(image.get(), mode);
+  for (const TaskRecord& task : metadata.tasks) {
+    RETURN_IF_ERROR(Annotate(builder.AddTask(task, metadata), directory));
+  }
+  ASSIGN_OR_RETURN(
+      image->description_.content_id,
+      ContentIdOf(metadata.directory(), image->description_.tasks));
+  RETURN_IF_ERROR(Annotate(image->description_.Validate(), directory));
+  return std::shared_ptr<const CheckpointImage>(std::move(image));
+}
+
+absl::StatusOr<StoredRun> CheckpointImage::Read(ImageRange range) const {
+  uint64_t total = description_.page_count.raw();
+  if (range.empty() || range.first.raw() >= total ||
+      range.count.raw() > total - range.first.raw()) {
+    return absl::OutOfRangeError(
+        absl::StrCat("image pages from ", range.first.raw(), ", ",
+                     range.count.raw(), " of them, of an image of ", total));
+  }
+  auto next = std::upper_bound(
+      segments_.begin(), segments_.end(), range.first,
+      [](ImagePage page, const Segment& s) { return page < s.range.first; });
+  const Segment& segment = *std::prev(next);
+  ImageRange part = segment.range.Intersect(range);
+  if (segment.bytes == nullptr) {
+    return absl::NotFoundError(absl::StrCat("image pages ", ToString(part),
+                                            " are with the page server"));
+  }
+  PageCount skipped = part.first - segment.range.first;
+  return StoredRun{part.count,
+                   {segment.bytes + skipped.bytes(), part.count.bytes()}};
+}
+
+}  // namespace pagelift

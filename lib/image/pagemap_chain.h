@@ -1,0 +1,62 @@
+#ifndef PAGELIFT_LIB_IMAGE_PAGEMAP_CHAIN_H_
+#define PAGELIFT_LIB_IMAGE_PAGEMAP_CHAIN_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "lib/image/image_directory.h"
+#include "lib/image/pagemap.h"
+#include "lib/image/pages_file.h"
+#include "lib/memory/page.h"
+
+namespace pagelift {
+
+// Contents of a run of a task's pages.
+struct LocatedPages {
+  PageRange pages;
+  // Null if the image has no contents for them: they are with a page server.
+  const std::byte* bytes = nullptr;
+};
+
+// A task's pagemap with its pages file, and those of the parent images as far
+// as they are needed: an incremental dump says of most pages "as in the
+// parent".
+//
+// Immutable.
+class PagemapChain {
+ public:
+  // `chain` is the checkpoint's directory and its parents, the newest first.
+  static absl::StatusOr<PagemapChain> Open(
+      absl::Span<const ImageDirectory> chain, int32_t pid);
+
+  // What the checkpoint itself says of the task.
+  const Pagemap& newest() const { return levels_.front().pagemap; }
+
+  // Follows the chain for `pages`, which the newest pagemap must describe, and
+  // appends where they are, in address order.
+  absl::Status Locate(PageRange pages,
+                      std::vector<LocatedPages>* located) const;
+
+  // Gives away what keeps located contents valid.
+  std::vector<PagesFile> TakeFiles() &&;
+
+ private:
+  struct Level {
+    Pagemap pagemap;
+    PagesFile file;
+  };
+
+  absl::Status LocateFrom(size_t level, PageRange pages,
+                          std::vector<LocatedPages>* located) const;
+
+  int32_t pid_ = 0;
+  std::vector<Level> levels_;
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_IMAGE_PAGEMAP_CHAIN_H_

@@ -1,0 +1,86 @@
+#include "lib/image/task_image.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/status_macros.h"
+#include "lib/image/thread_core.h"
+
+namespace pagelift {
+namespace {
+
+absl::StatusOr<std::vector<PageId>> ReadStackPages(
+    const ImageDirectory& directory, const TaskRecord& task) {
+  std::vector<PageId> pages;
+  for (int32_t thread : task.threads) {
+    std::string name = absl::StrCat("core-", thread, ".img");
+    ASSIGN_OR_RETURN(std::string contents, directory.ReadFile(name));
+    ASSIGN_OR_RETURN(ThreadCore core,
+                     DecodeThreadCore(directory.PathOf(name), contents));
+    if (core.stack_pointer) {
+      pages.push_back(PageContaining(*core.stack_pointer));
+    }
+  }
+  std::sort(pages.begin(), pages.end());
+  pages.erase(std::unique(pages.begin(), pages.end()), pages.end());
+  return pages;
+}
+
+absl::Status CheckLazyPagesAreRegistered(const TaskRecord& task,
+                                         const MemoryLayout& layout,
+                                         const Pagemap& pagemap) {
+  for (const PagemapEntry& entry : pagemap.entries) {
+    if (!entry.flags.lazy) continue;
+    std::optional<PageId> outside = layout.FirstNotRegistered(entry.pages);
+    if (outside) {
+      return absl::DataLossError(absl::StrCat(
+          "the page at 0x", absl::Hex(AddressOf(*outside)), " of task ",
+          task.pid,
+          " is marked lazy, but is not in a mapping that restore "
+          "leaves to the pager: mm-",
+          task.pid, ".img and pagemap-", task.pid, ".img are not of one dump"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+TaskImage::TaskImage(MemoryLayout layout, PagemapChain pagemaps)
+    : layout_(std::move(layout)), pagemaps_(std::move(pagemaps)) {}
+
+absl::StatusOr<TaskImage> TaskImage::Open(
+    absl::Span<const ImageDirectory> chain, const TaskRecord& task) {
+  const ImageDirectory& directory = chain.front();
+  std::string name = absl::StrCat("mm-", task.pid, ".img");
+  ASSIGN_OR_RETURN(std::string contents, directory.ReadFile(name));
+  ASSIGN_OR_RETURN(MemoryLayout layout,
+                   DecodeMemoryLayout(directory.PathOf(name), contents));
+  ASSIGN_OR_RETURN(PagemapChain pagemaps, PagemapChain::Open(chain, task.pid));
+  RETURN_IF_ERROR(CheckLazyPagesAreRegistered(task, layout, pagemaps.newest()));
+  TaskImage image(std::move(layout), std::move(pagemaps));
+  if (image.pagemaps_.newest().has_parent_pages) {
+    ASSIGN_OR_RETURN(image.stack_pages_, ReadStackPages(directory, task));
+  }
+  return image;
+}
+
+std::vector<PageRange> TaskImage::ServedPages(const PagemapEntry& entry) const {
+  if (entry.flags.lazy) return layout_.InLazyRegions(entry.pages);
+  if (!entry.flags.in_parent) return {};
+  std::vector<PageRange> served;
+  for (PageRange rest : layout_.InLazyRegions(entry.pages)) {
+    auto stack =
+        std::lower_bound(stack_pages_.begin(), stack_pages_.end(), rest.first);
+    for (; stack != stack_pages_.end() && rest.Contains(*stack); ++stack) {
+      PageRange before = PageRange::Between(rest.first, *stack);
+      if (!before.empty()) served.push_back(before);
+      rest = PageRange::Between(*stack + PageCount(1), rest.limit());
+    }
+    if (!rest.empty()) served.push_back(rest);
+  }
+  return served;
+}
+
+}  // namespace pagelift

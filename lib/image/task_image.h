@@ -1,0 +1,51 @@
+#ifndef PAGELIFT_LIB_IMAGE_TASK_IMAGE_H_
+#define PAGELIFT_LIB_IMAGE_TASK_IMAGE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "lib/image/image_directory.h"
+#include "lib/image/memory_layout.h"
+#include "lib/image/pagemap_chain.h"
+#include "lib/image/process_tree.h"
+#include "lib/memory/page.h"
+
+namespace pagelift {
+
+// The images of one task that is not a zombie, read and checked against each
+// other.
+//
+// Immutable.
+class TaskImage {
+ public:
+  // `chain` is the checkpoint's directory and its parents, the newest first.
+  // Fails if a page is marked lazy that restore does not register.
+  static absl::StatusOr<TaskImage> Open(absl::Span<const ImageDirectory> chain,
+                                        const TaskRecord& task);
+
+  const MemoryLayout& layout() const { return layout_; }
+  const PagemapChain& pagemaps() const { return pagemaps_; }
+
+  // The pages of an entry of the newest pagemap that the pager serves, cut at
+  // the borders of lazy regions: those marked lazy, and in lazy regions those
+  // of the parent image, except the pages that threads have their stack
+  // pointers in.
+  std::vector<PageRange> ServedPages(const PagemapEntry& entry) const;
+
+  std::vector<PagesFile> TakeFiles() && {
+    return std::move(pagemaps_).TakeFiles();
+  }
+
+ private:
+  TaskImage(MemoryLayout layout, PagemapChain pagemaps);
+
+  MemoryLayout layout_;
+  PagemapChain pagemaps_;
+  std::vector<PageId> stack_pages_;  // Sorted; only if there are parent pages.
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_IMAGE_TASK_IMAGE_H_

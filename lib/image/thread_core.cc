@@ -1,0 +1,24 @@
+#include "lib/image/thread_core.h"
+
+#include "criu/core.pb.h"
+#include "lib/base/status_macros.h"
+#include "lib/image/image_file.h"
+
+namespace pagelift {
+
+absl::StatusOr<ThreadCore> DecodeThreadCore(const std::string& name,
+                                            std::string_view contents) {
+  ASSIGN_OR_RETURN(ImageFile file,
+                   ImageFile::Parse(name, contents, ImageKind::kCore));
+  ASSIGN_OR_RETURN(ImageRecord record, file.OnlyRecord());
+  criu::Core message;
+  RETURN_IF_ERROR(file.Decode(record, &message));
+  ThreadCore core;
+  core.comm = message.task().comm();
+  if (message.thread_x86().registers().has_stack_pointer()) {
+    core.stack_pointer = message.thread_x86().registers().stack_pointer();
+  }
+  return core;
+}
+
+}  // namespace pagelift

@@ -1,0 +1,40 @@
+#include "lib/image/thread_core.h"
+
+#include "criu/core.pb.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/testing/status_matchers.h"
+#include "lib/image/image_file.h"
+
+namespace pagelift {
+namespace {
+
+absl::StatusOr<ThreadCore> Decode(const criu::Core& core) {
+  return DecodeThreadCore(
+      "core-7.img",
+      ImageMagic(ImageKind::kCore) + FramedRecord(core.SerializeAsString()));
+}
+
+TEST(ThreadCoreTest, ReadsTheNameAndTheStackPointer) {
+  criu::Core message;
+  message.mutable_task()->set_comm("redis");
+  message.mutable_thread_x86()->mutable_registers()->set_stack_pointer(0x7ffc);
+  ASSERT_OK_AND_ASSIGN(ThreadCore core, Decode(message));
+  EXPECT_EQ(core.comm, "redis");
+  EXPECT_EQ(core.stack_pointer, 0x7ffcu);
+}
+
+TEST(ThreadCoreTest, AZombieHasNoStackPointer) {
+  criu::Core message;
+  message.mutable_task()->set_comm("gone");
+  ASSERT_OK_AND_ASSIGN(ThreadCore core, Decode(message));
+  EXPECT_EQ(core.stack_pointer, std::nullopt);
+}
+
+TEST(ThreadCoreTest, RefusesWhatIsNoCore) {
+  EXPECT_THAT(DecodeThreadCore("core-7.img", "nothing of the kind"),
+              StatusIs(absl::StatusCode::kDataLoss));
+}
+
+}  // namespace
+}  // namespace pagelift

@@ -1,0 +1,77 @@
+#ifndef PAGELIFT_LIB_SOURCE_PAGE_SOURCE_H_
+#define PAGELIFT_LIB_SOURCE_PAGE_SOURCE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "lib/memory/page.h"
+#include "lib/source/image_description.h"
+
+namespace pagelift {
+
+enum class Urgency {
+  kDemand,    // A thread of the target sleeps until this page is there.
+  kPrefetch,  // Nobody waits for it yet.
+};
+
+// Contents that arrived. Valid during the call that delivers it.
+struct PageBatch {
+  ImageRange range;
+  // All pages are zero; `pieces` is empty.
+  bool zero = false;
+  // Pieces that, one after the other, are range.count * 4096 bytes. A page may
+  // straddle two pieces: they are the buffers of the network as they came.
+  absl::Span<const absl::Span<const std::byte>> pieces;
+};
+
+// Who takes delivery. Called on any thread of the source, several at once, and
+// perhaps from within Fetch().
+class PageSink {
+ public:
+  virtual ~PageSink() = default;
+  virtual void OnPages(const PageBatch& batch) = 0;
+  // These pages will not come. kDataLoss: never, the image does not have them
+  // intact; any other code: ask again later.
+  virtual void OnUnavailable(ImageRange range, const absl::Status& status) = 0;
+};
+
+// Where page contents come from: an image on this host, a page server, another
+// pager, a test. The one seam between serving faults and fetching pages.
+//
+// Thread-safe. Every page that was asked for is answered, by OnPages or by
+// OnUnavailable, once per Fetch; batches are as short and in whatever order suits
+// the source. A source that loses its far end goes on trying for ever, and the
+// pages stay outstanding.
+class PageSource {
+ public:
+  virtual ~PageSource() = default;
+
+  virtual const ImageDescription& description() const = 0;
+
+  // Deliveries go to `sink`, which must outlive Stop(). Called once, before the
+  // first Fetch().
+  virtual void Start(PageSink* sink) = 0;
+
+  // REQUIRES: `range` lies in the image and is not empty. Does not wait for the
+  // network, except for room in its own send buffer.
+  virtual void Fetch(ImageRange range, Urgency urgency) = 0;
+
+  // No delivery happens after this returns; what is outstanding is dropped.
+  // Fetch() is a no-op from then on. Idempotent.
+  virtual void Stop() = 0;
+
+  // Payload bytes that came over the network (0 for local sources).
+  virtual uint64_t bytes_received() const = 0;
+  // Empty while all is well, else what is wrong, for people.
+  virtual std::string trouble() const = 0;
+  // Messages that arrived damaged and were refused; streams that broke.
+  virtual uint64_t checksum_failures() const { return 0; }
+  virtual uint64_t reconnects() const { return 0; }
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_SOURCE_PAGE_SOURCE_H_

@@ -1,0 +1,48 @@
+#ifndef PAGELIFT_LIB_SOURCE_TESTING_FAKE_PAGE_STORE_H_
+#define PAGELIFT_LIB_SOURCE_TESTING_FAKE_PAGE_STORE_H_
+
+#include <cstddef>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "lib/base/unique_fd.h"
+#include "lib/source/page_store.h"
+
+namespace pagelift {
+
+// A page store in which page p reads as PatternOf(p), in a mapped file, as the
+// real ones are.
+//
+// Thread-safe.
+class FakePageStore : public PageStore {
+ public:
+  explicit FakePageStore(ImageDescription description);
+  ~FakePageStore() override;
+
+  // Knobs. These pages read as zeros / as kDataLoss from now on.
+  void MakeZero(ImageRange range);
+  void Lose(ImageRange range);
+  // No Read() returns more than `most` pages.
+  void LimitRuns(PageCount most);
+  // Cuts the file under the mapping: Read() still hands out the pages from
+  // `first` on, and touching them raises SIGBUS.
+  void TruncateAt(ImagePage first);
+
+  const ImageDescription& description() const override { return description_; }
+  absl::StatusOr<StoredRun> Read(ImageRange range) const override;
+
+ private:
+  const ImageDescription description_;
+  UniqueFd file_;
+  std::byte* bytes_ = nullptr;
+
+  mutable absl::Mutex mu_;
+  std::vector<ImageRange> lost_ ABSL_GUARDED_BY(mu_);
+  PageCount most_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_SOURCE_TESTING_FAKE_PAGE_STORE_H_
