@@ -8,8 +8,8 @@
 namespace pagelift {
 namespace {
 
-// How many bytes the UTF-8 character at the start of `text` takes; 0 if there is
-// none (overlong forms and surrogates are not UTF-8).
+// How many bytes the UTF-8 character at the start of `text` takes; 0 if there
+// is none (overlong forms and surrogates are not UTF-8).
 size_t Utf8Length(absl::string_view text) {
   auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   const uint8_t first = byte(0);

@@ -7,8 +7,8 @@
 
 namespace pagelift {
 
-// `text` as a JSON string, quotes included. Bytes that are not UTF-8 come out as
-// U+FFFD, so that the result is always valid JSON.
+// `text` as a JSON string, quotes included. Bytes that are not UTF-8 come out
+// as U+FFFD, so that the result is always valid JSON.
 std::string JsonString(absl::string_view text);
 
 }  // namespace pagelift

@@ -14,9 +14,12 @@ TEST(JsonStringTest, QuotesAndEscapes) {
 
 TEST(JsonStringTest, KeepsUtf8AndReplacesWhatIsNot) {
   EXPECT_EQ(JsonString("\xc3\xbc\xe2\x82\xac"), "\"\xc3\xbc\xe2\x82\xac\"");
-  EXPECT_EQ(JsonString("a\xff" "b"), "\"a\\ufffdb\"");
-  EXPECT_EQ(JsonString("\xe2\x82"), "\"\\ufffd\\ufffd\"");      // Cut short.
-  EXPECT_EQ(JsonString("\xed\xa0\x80").substr(0, 7), "\"\\ufffd");  // Surrogate.
+  EXPECT_EQ(JsonString("a\xff"
+                       "b"),
+            "\"a\\ufffdb\"");
+  EXPECT_EQ(JsonString("\xe2\x82"), "\"\\ufffd\\ufffd\"");  // Cut short.
+  EXPECT_EQ(JsonString("\xed\xa0\x80").substr(0, 7),
+            "\"\\ufffd");  // Surrogate.
 }
 
 }  // namespace

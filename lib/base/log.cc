@@ -45,9 +45,8 @@ void Write(const char* level, const char* file, int line,
       "ts=",
       absl::FormatTime("%Y-%m-%dT%H:%M:%E6SZ", absl::Now(),
                        absl::UTCTimeZone()),
-      " level=", level, " tid=", syscall(SYS_gettid),
-      " at=", Basename(file), ":", line, " msg=\"",
-      absl::Utf8SafeCEscape(message), "\"\n");
+      " level=", level, " tid=", syscall(SYS_gettid), " at=", Basename(file),
+      ":", line, " msg=\"", absl::Utf8SafeCEscape(message), "\"\n");
   // One write: lines of several threads do not mix. A log that cannot be
   // written is no reason to stop serving.
   ssize_t ignored =

@@ -46,7 +46,8 @@ class FatalLine {
   std::ostringstream stream_;
 };
 
-// Makes a streaming expression void; & binds weaker than << and tighter than ?:.
+// Makes a streaming expression void; & binds weaker than << and tighter than
+// ?:.
 struct LogVoid {
   void operator&(const std::ostream&) const {}
 };
@@ -54,20 +55,20 @@ struct LogVoid {
 }  // namespace pagelift
 
 // Expressions, so that an `if (x) LOG(…) << …; else …` is what it looks like.
-#define LOG(level)                                                     \
-  !::pagelift::LogEnabled(::pagelift::LogLevel::k##level)              \
-      ? (void)0                                                        \
-      : ::pagelift::LogVoid() &                                        \
-            ::pagelift::LogLine(::pagelift::LogLevel::k##level,        \
-                                __FILE__, __LINE__)                    \
+#define LOG(level)                                                        \
+  !::pagelift::LogEnabled(::pagelift::LogLevel::k##level)                 \
+      ? (void)0                                                           \
+      : ::pagelift::LogVoid() &                                           \
+            ::pagelift::LogLine(::pagelift::LogLevel::k##level, __FILE__, \
+                                __LINE__)                                 \
                 .stream()
 
 // For what our own logic makes impossible; never for what a peer or a target
 // can cause.
-#define CHECK(condition)                                               \
-  __builtin_expect(static_cast<bool>(condition), true)                 \
-      ? (void)0                                                        \
-      : ::pagelift::LogVoid() &                                        \
+#define CHECK(condition)                               \
+  __builtin_expect(static_cast<bool>(condition), true) \
+      ? (void)0                                        \
+      : ::pagelift::LogVoid() &                        \
             ::pagelift::FatalLine(__FILE__, __LINE__, #condition).stream()
 
 #ifdef NDEBUG

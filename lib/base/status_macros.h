@@ -10,15 +10,16 @@
 // distribution's Abseil has them.
 
 // Returns from the enclosing function if `expr` is an error.
-#define RETURN_IF_ERROR(expr)                                  \
-  do {                                                         \
-    ::absl::Status pagelift_status = (expr);                   \
-    if (!pagelift_status.ok()) return pagelift_status;         \
+#define RETURN_IF_ERROR(expr)                          \
+  do {                                                 \
+    ::absl::Status pagelift_status = (expr);           \
+    if (!pagelift_status.ok()) return pagelift_status; \
   } while (false)
 
 // ASSIGN_OR_RETURN(auto x, MakeX()): returns the error, or declares/assigns x.
-#define ASSIGN_OR_RETURN(lhs, expr) \
-  PAGELIFT_ASSIGN_OR_RETURN_(PAGELIFT_CONCAT_(pagelift_or_, __LINE__), lhs, expr)
+#define ASSIGN_OR_RETURN(lhs, expr)                                         \
+  PAGELIFT_ASSIGN_OR_RETURN_(PAGELIFT_CONCAT_(pagelift_or_, __LINE__), lhs, \
+                             expr)
 
 #define PAGELIFT_ASSIGN_OR_RETURN_(tmp, lhs, expr) \
   auto tmp = (expr);                               \

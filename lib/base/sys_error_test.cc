@@ -21,8 +21,7 @@ TEST(SysErrorTest, SaysWhatWasBeingDoneAndWhy) {
 }
 
 TEST(SysErrorTest, AnnotateKeepsTheCode) {
-  absl::Status status =
-      Annotate(absl::DataLossError("short"), "pages-1.img");
+  absl::Status status = Annotate(absl::DataLossError("short"), "pages-1.img");
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(status.message(), "pages-1.img: short");
   EXPECT_TRUE(Annotate(absl::OkStatus(), "x").ok());

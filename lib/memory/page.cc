@@ -10,8 +10,8 @@ std::string ToString(PageRange range) {
 }
 
 std::string ToString(ImageRange range) {
-  return absl::StrFormat("[%u..%u %up]", range.first.raw(),
-                         range.limit().raw(), range.count.raw());
+  return absl::StrFormat("[%u..%u %up]", range.first.raw(), range.limit().raw(),
+                         range.count.raw());
 }
 
 std::ostream& operator<<(std::ostream& out, PageCount count) {

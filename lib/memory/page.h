@@ -93,9 +93,7 @@ struct NumberRange {
 
   constexpr Number limit() const { return first + count; }
   constexpr bool empty() const { return count == PageCount(0); }
-  constexpr bool Contains(Number p) const {
-    return first <= p && p < limit();
-  }
+  constexpr bool Contains(Number p) const { return first <= p && p < limit(); }
   constexpr bool Contains(NumberRange other) const {
     return first <= other.first && other.limit() <= limit();
   }
@@ -123,8 +121,8 @@ struct TargetSpace;
 using PageId = PageNumber<TargetSpace>;
 using PageRange = NumberRange<PageId>;
 
-// A page of a checkpoint image. Every page to be served has one number, whatever
-// file or parent image its contents lie in; see image_description.h.
+// A page of a checkpoint image. Every page to be served has one number,
+// whatever file or parent image its contents lie in; see image_description.h.
 struct ImageSpace;
 using ImagePage = PageNumber<ImageSpace>;
 using ImageRange = NumberRange<ImagePage>;

@@ -11,8 +11,8 @@ bool IsZero(const std::byte* page) {
   uint64_t first;
   std::memcpy(&first, page, sizeof(first));
   // memcmp of a page with itself, shifted: all bytes equal the first ones.
-  return first == 0 &&
-         std::memcmp(page, page + sizeof(first), kPageSize - sizeof(first)) == 0;
+  return first == 0 && std::memcmp(page, page + sizeof(first),
+                                   kPageSize - sizeof(first)) == 0;
 }
 
 }  // namespace
@@ -22,8 +22,7 @@ ZeroRun FirstRun(absl::Span<const std::byte> bytes, PageCount most_data) {
   const bool zero = IsZero(bytes.data());
   if (!zero) pages = std::min(pages, most_data.raw());
   uint64_t count = 1;
-  while (count < pages &&
-         IsZero(bytes.data() + count * kPageSize) == zero) {
+  while (count < pages && IsZero(bytes.data() + count * kPageSize) == zero) {
     ++count;
   }
   return {zero, PageCount(count)};

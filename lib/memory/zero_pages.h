@@ -15,9 +15,9 @@ struct ZeroRun {
 };
 
 // The longest such run at the beginning of `bytes`, a run of data cut at
-// `most_data` pages. A page that holds data costs one look at its first words in
-// most cases, a zero page 0.05 µs.
-// REQUIRES: bytes.size() is a positive multiple of the page size, `most_data` > 0.
+// `most_data` pages. A page that holds data costs one look at its first words
+// in most cases, a zero page 0.05 µs. REQUIRES: bytes.size() is a positive
+// multiple of the page size, `most_data` > 0.
 ZeroRun FirstRun(absl::Span<const std::byte> bytes, PageCount most_data);
 
 }  // namespace pagelift

@@ -30,8 +30,8 @@ TEST(ZeroPagesTest, CutsDataButNotZerosAtTheMost) {
 }
 
 TEST(ZeroPagesTest, OneBitAnywhereMakesAPageData) {
-  for (size_t at : {size_t{0}, size_t{7}, size_t{8}, size_t{2049},
-                    size_t{kPageSize - 1}}) {
+  for (size_t at :
+       {size_t{0}, size_t{7}, size_t{8}, size_t{2049}, size_t{kPageSize - 1}}) {
     std::vector<std::byte> page(kPageSize);
     page[at] = std::byte{0x80};
     EXPECT_FALSE(FirstRun(page, PageCount(1)).zero) << at;

@@ -26,8 +26,8 @@ void LatencyHistogram::Record(absl::Duration latency) {
       std::max<int64_t>(0, absl::ToInt64Nanoseconds(latency)));
   buckets_[BucketOf(ns)].fetch_add(1, std::memory_order_relaxed);
   uint64_t max = max_ns_.load(std::memory_order_relaxed);
-  while (ns > max && !max_ns_.compare_exchange_weak(
-                         max, ns, std::memory_order_relaxed)) {
+  while (ns > max &&
+         !max_ns_.compare_exchange_weak(max, ns, std::memory_order_relaxed)) {
   }
 }
 

@@ -34,8 +34,9 @@ struct TaskDescription {
 
 // What a checkpoint holds, as a page source describes it.
 //
-// Image pages are numbered [0, page_count): every page to be served has one number,
-// counted task by task in address order, whichever file its contents lie in.
+// Image pages are numbered [0, page_count): every page to be served has one
+// number, counted task by task in address order, whichever file its contents
+// lie in.
 struct ImageDescription {
   // The same for every copy of one checkpoint, and for no other; hex.
   std::string content_id;
@@ -44,10 +45,10 @@ struct ImageDescription {
 
   const TaskDescription* FindTask(int32_t pid) const;
 
-  // Whether the parts fit together: ranges sorted, disjoint and below 2^57 bytes,
-  // extents inside regions and inside [0, page_count), no image page used twice
-  // by one task, no pid twice. Descriptions from the network are checked with this
-  // before anything uses them.
+  // Whether the parts fit together: ranges sorted, disjoint and below 2^57
+  // bytes, extents inside regions and inside [0, page_count), no image page
+  // used twice by one task, no pid twice. Descriptions from the network are
+  // checked with this before anything uses them.
   absl::Status Validate() const;
 };
 

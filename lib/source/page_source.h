@@ -42,9 +42,9 @@ class PageSink {
 // pager, a test. The one seam between serving faults and fetching pages.
 //
 // Thread-safe. Every page that was asked for is answered, by OnPages or by
-// OnUnavailable, once per Fetch; batches are as short and in whatever order suits
-// the source. A source that loses its far end goes on trying for ever, and the
-// pages stay outstanding.
+// OnUnavailable, once per Fetch; batches are as short and in whatever order
+// suits the source. A source that loses its far end goes on trying for ever,
+// and the pages stay outstanding.
 class PageSource {
  public:
   virtual ~PageSource() = default;

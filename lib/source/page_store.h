@@ -13,10 +13,10 @@ namespace pagelift {
 // Contents of the first pages of a range, as they lie in memory.
 struct StoredRun {
   PageCount count;  // At least one; may be fewer than were asked for.
-  // count * 4096 bytes, valid as long as the store. They are mapped from a file:
-  // reading them in our own code can raise SIGBUS if somebody truncates it, so it
-  // is done under lib/base/fault_guard.h; the kernel reading them (UFFDIO_COPY,
-  // sendmsg) reports EFAULT instead.
+  // count * 4096 bytes, valid as long as the store. They are mapped from a
+  // file: reading them in our own code can raise SIGBUS if somebody truncates
+  // it, so it is done under lib/base/fault_guard.h; the kernel reading them
+  // (UFFDIO_COPY, sendmsg) reports EFAULT instead.
   absl::Span<const std::byte> bytes;
 };
 

@@ -40,8 +40,8 @@ MATCHER_P2(StatusIs, code, message, "has the code and a matching message") {
   const absl::Status& status = status_internal::StatusOf(arg);
   *result_listener << status.ToString();
   return status.code() == code &&
-         ::testing::ExplainMatchResult(
-             message, std::string(status.message()), result_listener);
+         ::testing::ExplainMatchResult(message, std::string(status.message()),
+                                       result_listener);
 }
 
 MATCHER_P(StatusIs, code, "has the code") {

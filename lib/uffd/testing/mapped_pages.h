@@ -24,8 +24,8 @@ class MappedPages {
   MappedPages(const UserfaultFd& uffd, PageCount count,
               FaultKinds kinds = FaultKind::kMissing,
               Backing backing = Backing::kPrivate);
-  // Unregisters and raises no event. The address space stays in use, so that a test
-  // is free to unmap, move and replace what is in it.
+  // Unregisters and raises no event. The address space stays in use, so that a
+  // test is free to unmap, move and replace what is in it.
   ~MappedPages();
   MappedPages(const MappedPages&) = delete;
   MappedPages& operator=(const MappedPages&) = delete;

@@ -1,0 +1,44 @@
+#ifndef PAGELIFT_DAEMON_PAGE_SERVER_PAGE_SERVER_H_
+#define PAGELIFT_DAEMON_PAGE_SERVER_PAGE_SERVER_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "grpcpp/grpcpp.h"
+#include "lib/transport/image_catalog.h"
+#include "lib/transport/page_service.h"
+
+namespace pagelift {
+
+// The page service on an address, with gRPC's health and reflection services.
+//
+// Thread-safe. Serves from Start() on.
+class PageServer {
+ public:
+  // `catalog` must outlive the server. The error says why `address` (HOST:PORT
+  // or unix:PATH, port 0 for any) cannot be had.
+  static absl::StatusOr<std::unique_ptr<PageServer>> Start(
+      const std::string& address, ImageCatalog& catalog);
+  // As Stop() with no time to lose.
+  ~PageServer();
+
+  // Where it listens, with the port that was chosen.
+  const std::string& address() const { return address_; }
+
+  // Tells health checks that it goes, lets streams finish what they were asked
+  // for, and breaks off after `deadline` what is then left. Idempotent.
+  void Stop(absl::Duration deadline);
+
+ private:
+  explicit PageServer(ImageCatalog& catalog);
+
+  PageService service_;
+  std::string address_;
+  std::unique_ptr<grpc::Server> server_;  // Last: calls the service.
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_DAEMON_PAGE_SERVER_PAGE_SERVER_H_

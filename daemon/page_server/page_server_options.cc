@@ -1,0 +1,77 @@
+#include "daemon/page_server/page_server_options.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "daemon/page_server/image_directory_catalog.h"
+#include "lib/base/command_line.h"
+#include "lib/base/status_macros.h"
+#include "lib/process/service.h"
+
+namespace pagelift {
+namespace {
+
+constexpr char kExamples[] =
+    "Examples:\n"
+    "  pagelift-server --image redis=/var/lib/ckpt/redis\n"
+    "  pagelift-server --listen 10.0.0.2:7077 --root /var/lib/ckpt\n"
+    "  pagelift-server --listen unix:/run/pagelift/pages.sock --root .\n";
+
+absl::Status AddImage(const std::string& value, PageServerOptions* options) {
+  const std::pair<std::string, std::string> parts =
+      absl::StrSplit(value, absl::MaxSplits('=', 1));
+  if (parts.first.empty() || parts.second.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected NAME=DIR, not '", value, "'"));
+  }
+  RETURN_IF_ERROR(CheckImageName(parts.first));
+  if (!options->images.insert(parts).second) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("two images of the name ", parts.first));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::optional<int> ParsePageServerOptions(int argc, const char* const argv[],
+                                          PageServerOptions* options) {
+  CommandLine line("pagelift-server",
+                   "Serves the memory pages of checkpoints over gRPC.");
+  line.Add({"listen", 'l', "ADDRESS",
+            "HOST:PORT or unix:PATH to listen on; port 0 takes a free one and "
+            "prints it (default: 127.0.0.1:7077)",
+            &options->listen});
+  line.Add({"image", 'i', "NAME=DIR",
+            "serve the checkpoint in DIR as NAME; may be repeated",
+            [options](const std::string& value) {
+              return AddImage(value, options);
+            }});
+  line.Add({"root", 'r', "DIR",
+            "serve every checkpoint below DIR, named by its path from there",
+            &options->root});
+  line.Add({"ready-fd", 0, "N",
+            "write a newline to this descriptor, and close it, when serving",
+            &options->ready_fd});
+  line.Add({"stop-deadline", 0, "DURATION",
+            "how long SIGTERM waits for answers under way (default: 5s)",
+            &options->stop_deadline});
+  line.Add({"log-level", 0, "LEVEL",
+            "debug, info, warning or error (default: info)",
+            LogLevelInto(&options->log_level)});
+  line.Add({"log-file", 0, "FILE", "append the log to FILE, not to stderr",
+            &options->log_file});
+  line.Examples(kExamples);
+  if (std::optional<int> exit_code = line.ParseOrExitCode(argc, argv)) {
+    return exit_code;
+  }
+  if (options->images.empty() && options->root.empty()) {
+    return line.Complain("nothing to serve: give --image or --root");
+  }
+  return std::nullopt;
+}
+
+}  // namespace pagelift

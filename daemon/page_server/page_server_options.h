@@ -1,0 +1,30 @@
+#ifndef PAGELIFT_DAEMON_PAGE_SERVER_PAGE_SERVER_OPTIONS_H_
+#define PAGELIFT_DAEMON_PAGE_SERVER_PAGE_SERVER_OPTIONS_H_
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "lib/base/log.h"
+
+namespace pagelift {
+
+// What pagelift-server is told on its command line.
+struct PageServerOptions {
+  std::string listen = "127.0.0.1:7077";
+  std::map<std::string, std::string> images;  // Directory by name.
+  std::string root;
+  int ready_fd = -1;
+  LogLevel log_level = LogLevel::kInfo;
+  std::string log_file;  // Empty: stderr.
+  absl::Duration stop_deadline = absl::Seconds(5);
+};
+
+// Empty: go on. Otherwise main()'s result; the user has been told.
+std::optional<int> ParsePageServerOptions(int argc, const char* const argv[],
+                                          PageServerOptions* options);
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_DAEMON_PAGE_SERVER_PAGE_SERVER_OPTIONS_H_

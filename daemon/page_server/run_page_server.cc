@@ -1,0 +1,69 @@
+#include "daemon/page_server/run_page_server.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "daemon/page_server/image_directory_catalog.h"
+#include "daemon/page_server/listen_address.h"
+#include "daemon/page_server/page_server.h"
+#include "lib/base/log.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/unique_fd.h"
+#include "lib/process/service.h"
+#include "lib/transport/grpc_log.h"
+
+namespace pagelift {
+namespace {
+
+// Missing and broken images are told now, and tried again when asked for.
+void CheckImages(ImageCatalog& catalog, const PageServerOptions& options) {
+  for (const auto& [name, directory] : options.images) {
+    absl::Status status = catalog.Open(name).status();
+    if (status.ok()) continue;
+    LOG(Warning) << status.message();
+  }
+}
+
+absl::Status Serve(const PageServerOptions& options, StopSignals& signals) {
+  ASSIGN_OR_RETURN(std::unique_ptr<ImageDirectoryCatalog> catalog,
+                   ImageDirectoryCatalog::Create(options.images, options.root));
+  CheckImages(*catalog, options);
+  ASSIGN_OR_RETURN(std::unique_ptr<PageServer> server,
+                   PageServer::Start(options.listen, *catalog));
+  LOG(Info) << "serving on " << server->address();
+  if (!IsLocalAddress(options.listen)) {
+    LOG(Warning) << "other hosts can reach " << server->address()
+                 << ", and traffic is neither encrypted nor authenticated";
+  }
+  printf("listening on %s\n", server->address().c_str());
+  fflush(stdout);
+  RETURN_IF_ERROR(TellReady(options.ready_fd, '\n'));
+  signals.Wait();
+  LOG(Info) << "stopping";
+  server->Stop(options.stop_deadline);
+  LOG(Info) << "stopped";
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+int RunPageServer(const PageServerOptions& options) {
+  StopSignals signals;
+  absl::StatusOr<UniqueFd> log =
+      OpenServiceLog(options.log_file, options.log_level);
+  RouteGrpcLog();
+  absl::Status status = log.ok() ? Serve(options, signals) : log.status();
+  if (!status.ok()) {
+    // Also where nobody reads the log.
+    fprintf(stderr, "pagelift-server: %s\n",
+            std::string(status.message()).c_str());
+  }
+  SetLogSink(STDERR_FILENO, options.log_level);
+  return status.ok() ? 0 : 1;
+}
+
+}  // namespace pagelift

@@ -1,0 +1,262 @@
+#include "lib/transport/fetch_stream.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "grpcpp/support/slice.h"
+#include "lib/base/log.h"
+#include "lib/base/status_macros.h"
+#include "lib/transport/page_batch_codec.h"
+
+namespace pagelift {
+namespace {
+
+constexpr absl::Duration kFirstBackoff = absl::Milliseconds(20);
+constexpr absl::Duration kMaxBackoff = absl::Seconds(2);
+// How often damaged pages are asked for again at once before the sink is told.
+constexpr int kMaxDamaged = 4;
+// The server's limit; docs/wire_protocol.md.
+constexpr PageCount kMaxPagesPerRequest = PageCount(262144);
+// With at most 35 bytes a request, well below the 64 KiB of HTTP/2's window.
+constexpr size_t kMaxUnanswered = 1024;
+constexpr char kProtocolMetadata[] = "pagelift-protocol";
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                      status.error_message());
+}
+
+}  // namespace
+
+FetchStream::FetchStream(std::shared_ptr<grpc::Channel> channel,
+                         Options options, PageSink* sink)
+    : channel_(std::move(channel)),
+      method_("/pagelift.v1.PageServer/FetchPages",
+              grpc::internal::RpcMethod::BIDI_STREAMING, channel_),
+      options_(std::move(options)),
+      sink_(sink),
+      thread_([this] { Run(); }) {}
+
+FetchStream::~FetchStream() { Stop(); }
+
+void FetchStream::Stop() {
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+    if (call_ != nullptr) call_->context.TryCancel();
+  }
+  absl::MutexLock lock(&join_mu_);
+  if (thread_.joinable()) thread_.join();
+}
+
+std::string FetchStream::trouble() const {
+  absl::MutexLock lock(&mu_);
+  return trouble_;
+}
+
+void FetchStream::Fetch(ImageRange range) { Enter(range, 0); }
+
+void FetchStream::Enter(ImageRange range, int attempt) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (stopping_) return;
+    while (!range.empty()) {
+      ImageRange part{range.first, std::min(range.count, kMaxPagesPerRequest)};
+      waiting_.push_back(outstanding_.Add(part, attempt));
+      range = ImageRange::Between(part.limit(), range.limit());
+    }
+  }
+  WriteWaiting();
+}
+
+bool FetchStream::MayWrite() const {
+  return writable_ && !waiting_.empty() &&
+         outstanding_.size() - waiting_.size() < kMaxUnanswered;
+}
+
+void FetchStream::WriteWaiting() {
+  mu_.Lock();
+  if (!writing_) {
+    writing_ = true;
+    while (MayWrite()) {
+      const Outstanding::Request request = waiting_.front();
+      waiting_.pop_front();
+      std::shared_ptr<Call> call = call_;
+      mu_.Unlock();
+      v1::FetchRequest message;
+      v1::PageRequest* fetch = message.mutable_fetch();
+      fetch->set_id(request.id);
+      fetch->set_first_page(request.range.first.raw());
+      fetch->set_page_count(request.range.count.raw());
+      // A failure is the reader's to notice: its Read() ends too.
+      call->stream->Write(message);
+      mu_.Lock();
+    }
+    writing_ = false;
+  }
+  mu_.Unlock();
+}
+
+void FetchStream::Run() {
+  int failures = 0;
+  while (true) {
+    absl::Time started = absl::Now();
+    absl::Status status = RunOnce();
+    {
+      absl::MutexLock lock(&mu_);
+      if (stopping_) return;
+      if (trouble_.empty()) {
+        LOG(Warning) << "page stream of image " << options_.image
+                     << " broke, trying again: " << status.ToString();
+      }
+      trouble_ = absl::StrCat("page server: ", status.message());
+    }
+    // A stream that lived for a while starts over with the shortest wait.
+    failures = absl::Now() - started > kMaxBackoff ? 0 : failures + 1;
+    if (!WaitBeforeRetry(failures)) return;
+  }
+}
+
+bool FetchStream::WaitBeforeRetry(int failures) {
+  absl::Duration wait =
+      std::min(kMaxBackoff, kFirstBackoff * (1 << std::min(failures, 7)));
+  // Jitter: many streams that broke together do not come back together.
+  thread_local unsigned seed =
+      static_cast<unsigned>(absl::GetCurrentTimeNanos());
+  wait *= 0.5 + 0.5 * rand_r(&seed) / RAND_MAX;
+  absl::MutexLock lock(&mu_);
+  mu_.AwaitWithTimeout(absl::Condition(&stopping_), wait);
+  return !stopping_;
+}
+
+absl::Status FetchStream::RunOnce() {
+  auto call = std::make_shared<Call>();
+  {
+    absl::MutexLock lock(&mu_);
+    if (stopping_) return absl::CancelledError("stopping");
+    // Stop() can cancel from here on, also while the stream is being opened.
+    call_ = call;
+  }
+  absl::Status refused;
+  if (Open(*call)) {
+    {
+      absl::MutexLock lock(&mu_);
+      std::vector<Outstanding::Request> renewed = outstanding_.Renew();
+      waiting_.assign(renewed.begin(), renewed.end());
+      writable_ = true;
+    }
+    WriteWaiting();
+    refused = ReadAll(*call);
+  }
+  // First of all: frees a thread that writes to a server that does not read.
+  if (!refused.ok()) call->context.TryCancel();
+  Close();
+  absl::Status finished = FromGrpc(call->stream->Finish());
+  if (!refused.ok()) return refused;
+  return finished.ok() ? absl::UnavailableError("the server ended the stream")
+                       : finished;
+}
+
+bool FetchStream::Open(Call& call) {
+  call.stream.reset(grpc::internal::ClientReaderWriterFactory<
+                    v1::FetchRequest, grpc::ByteBuffer>::Create(channel_.get(),
+                                                                method_,
+                                                                &call.context));
+  v1::FetchRequest start;
+  start.mutable_start()->set_image(options_.image);
+  start.mutable_start()->set_content_id(options_.content_id);
+  start.mutable_start()->set_urgency(options_.urgency == Urgency::kDemand
+                                         ? v1::URGENCY_DEMAND
+                                         : v1::URGENCY_PREFETCH);
+  start.mutable_start()->set_max_batch_bytes(options_.max_batch_bytes);
+  return call.stream->Write(start);
+}
+
+absl::Status FetchStream::ReadAll(Call& call) {
+  // A server that takes the stream says so before the first page.
+  call.stream->WaitForInitialMetadata();
+  if (call.context.GetServerInitialMetadata().count(kProtocolMetadata) > 0) {
+    NoteAccepted();
+  }
+  grpc::ByteBuffer message;
+  while (call.stream->Read(&message)) {
+    {
+      absl::MutexLock lock(&mu_);
+      if (stopping_) break;
+    }
+    RETURN_IF_ERROR(Deliver(message));
+  }
+  return absl::OkStatus();
+}
+
+void FetchStream::Close() {
+  absl::MutexLock lock(&mu_);
+  writable_ = false;
+  auto nobody_writes = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return !writing_;
+  };
+  mu_.Await(absl::Condition(&nobody_writes));
+  call_ = nullptr;
+}
+
+void FetchStream::NoteAccepted() {
+  absl::MutexLock lock(&mu_);
+  if (accepted_before_) {
+    stats_.reconnects.fetch_add(1, std::memory_order_relaxed);
+  }
+  accepted_before_ = true;
+  if (trouble_.empty()) return;
+  LOG(Info) << "page stream of image " << options_.image << " is back";
+  trouble_.clear();
+}
+
+absl::Status FetchStream::Deliver(const grpc::ByteBuffer& message) {
+  std::vector<grpc::Slice> slices;
+  if (!message.Dump(&slices).ok()) {
+    return absl::InternalError("cannot read a received message");
+  }
+  absl::InlinedVector<ByteSpan, 24> pieces;
+  for (const grpc::Slice& slice : slices) {
+    pieces.emplace_back(reinterpret_cast<const std::byte*>(slice.begin()),
+                        slice.size());
+  }
+  ASSIGN_OR_RETURN(DecodedPageBatch batch, DecodePageBatch(pieces));
+  const PageBatchHeader& header = batch.header;
+  int attempt = 0;
+  {
+    absl::MutexLock lock(&mu_);
+    ASSIGN_OR_RETURN(attempt, outstanding_.Take(header.id, header.range));
+  }
+  WriteWaiting();
+  if (!header.error.ok()) {
+    sink_->OnUnavailable(header.range, header.error);
+    return absl::OkStatus();
+  }
+  stats_.bytes_received.fetch_add(batch.page_bytes, std::memory_order_relaxed);
+  if (!header.zero && PageChecksum(batch.pages) != header.checksum) {
+    stats_.checksum_failures.fetch_add(1, std::memory_order_relaxed);
+    LOG(Warning) << "pages " << header.range << " of image " << options_.image
+                 << " arrived damaged: refused, asked again";
+    if (attempt + 1 < kMaxDamaged) {
+      Enter(header.range, attempt + 1);
+    } else {
+      sink_->OnUnavailable(header.range,
+                           absl::UnavailableError("arrived damaged"));
+    }
+    return absl::OkStatus();
+  }
+  PageBatch delivered;
+  delivered.range = header.range;
+  delivered.zero = header.zero;
+  delivered.pieces = batch.pages;
+  sink_->OnPages(delivered);
+  return absl::OkStatus();
+}
+
+}  // namespace pagelift

@@ -1,0 +1,113 @@
+#ifndef PAGELIFT_LIB_TRANSPORT_FETCH_STREAM_H_
+#define PAGELIFT_LIB_TRANSPORT_FETCH_STREAM_H_
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "grpcpp/grpcpp.h"
+#include "grpcpp/impl/codegen/proto_utils.h"
+#include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/sync_stream.h"
+#include "lib/source/page_source.h"
+#include "lib/transport/outstanding.h"
+#include "pagelift/v1/page_server.pb.h"
+
+namespace pagelift {
+
+// One FetchPages stream that never gives up: when it breaks it is opened again,
+// with back-off, and everything outstanding is asked again.
+//
+// Thread-safe. The caller of Fetch() writes the request itself, unless another
+// caller is writing, who then takes it along; the stream's own thread reads,
+// checks and delivers, so a page takes no hand-off on its way. Fetch() may be
+// called from within a delivery, Stop() may not.
+//
+// At most kMaxUnanswered requests are at the server; the others wait here. They
+// are so small that they fit HTTP/2's first window: a write never waits for a
+// server that does not read because we do not read.
+class FetchStream {
+ public:
+  struct Options {
+    std::string image;
+    std::string content_id;
+    Urgency urgency = Urgency::kDemand;
+    uint32_t max_batch_bytes = 0;  // 0: the server's choice.
+  };
+  struct Stats {
+    std::atomic<uint64_t> bytes_received{0};
+    std::atomic<uint64_t> checksum_failures{0};
+    // How often the server took the stream again after it broke.
+    std::atomic<uint64_t> reconnects{0};
+  };
+
+  // `sink` must outlive Stop().
+  FetchStream(std::shared_ptr<grpc::Channel> channel, Options options,
+              PageSink* sink);
+  ~FetchStream();
+  FetchStream(const FetchStream&) = delete;
+  FetchStream& operator=(const FetchStream&) = delete;
+
+  void Fetch(ImageRange range) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // No delivery after this returns. Idempotent.
+  void Stop() ABSL_LOCKS_EXCLUDED(join_mu_, mu_);
+
+  const Stats& stats() const { return stats_; }
+  // Why the stream is down at the moment; empty if it is not.
+  std::string trouble() const ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  using Stream = grpc::ClientReaderWriter<v1::FetchRequest, grpc::ByteBuffer>;
+  // A stream with the context that must outlive it.
+  struct Call {
+    grpc::ClientContext context;
+    std::unique_ptr<Stream> stream;
+  };
+
+  void Run();
+  // One life of the stream; returns why it ended.
+  absl::Status RunOnce();
+  bool Open(Call& call);
+  // Reads until the stream ends (OK) or the server breaks a rule.
+  absl::Status ReadAll(Call& call) ABSL_LOCKS_EXCLUDED(mu_);
+  void Close() ABSL_LOCKS_EXCLUDED(mu_);
+  void NoteAccepted() ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Deliver(const grpc::ByteBuffer& message);
+  void Enter(ImageRange range, int attempt) ABSL_LOCKS_EXCLUDED(mu_);
+  // Writes the requests that wait, as many as the server may have; nothing if
+  // another thread is at it.
+  void WriteWaiting() ABSL_LOCKS_EXCLUDED(mu_);
+  bool MayWrite() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  bool WaitBeforeRetry(int failures) ABSL_LOCKS_EXCLUDED(mu_);
+
+  const std::shared_ptr<grpc::Channel> channel_;
+  const grpc::internal::RpcMethod method_;
+  const Options options_;
+  PageSink* const sink_;
+  Stats stats_;
+
+  mutable absl::Mutex mu_;
+  Outstanding outstanding_ ABSL_GUARDED_BY(mu_);
+  // Those of outstanding_ that have not been written.
+  std::deque<Outstanding::Request> waiting_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<Call> call_ ABSL_GUARDED_BY(mu_);
+  bool writable_ ABSL_GUARDED_BY(mu_) = false;  // call_ takes requests.
+  bool writing_ ABSL_GUARDED_BY(mu_) = false;   // A thread writes to call_.
+  bool accepted_before_ ABSL_GUARDED_BY(mu_) = false;
+  std::string trouble_ ABSL_GUARDED_BY(mu_);
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+
+  absl::Mutex join_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // Held to join thread_.
+  std::thread thread_;  // Last: joined before anything above goes away.
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_TRANSPORT_FETCH_STREAM_H_

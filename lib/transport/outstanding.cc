@@ -1,0 +1,56 @@
+#include "lib/transport/outstanding.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace pagelift {
+
+Outstanding::Request Outstanding::Add(ImageRange range, int attempt) {
+  Request request{next_id_++, range, attempt};
+  requests_[request.id] = {{range}, attempt};
+  return request;
+}
+
+absl::StatusOr<int> Outstanding::Take(uint64_t id, ImageRange range) {
+  auto it = requests_.find(id);
+  if (it == requests_.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("an answer to request ", id, ", which is not open"));
+  }
+  Entry& entry = it->second;
+  auto left = std::find_if(
+      entry.left.begin(), entry.left.end(),
+      [&](ImageRange candidate) { return candidate.Contains(range); });
+  if (left == entry.left.end()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "pages ", ToString(range), " were not asked for by request ", id,
+        ", or came before"));
+  }
+  const int attempt = entry.attempt;
+  const ImageRange before = ImageRange::Between(left->first, range.first);
+  const ImageRange after = ImageRange::Between(range.limit(), left->limit());
+  entry.left.erase(left);
+  if (!before.empty()) entry.left.push_back(before);
+  if (!after.empty()) entry.left.push_back(after);
+  if (entry.left.empty()) requests_.erase(it);
+  return attempt;
+}
+
+std::vector<Outstanding::Request> Outstanding::Renew() {
+  std::vector<std::pair<uint64_t, Entry>> old(requests_.begin(),
+                                              requests_.end());
+  // In the order in which they were made.
+  std::sort(old.begin(), old.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  requests_.clear();
+  std::vector<Request> renewed;
+  for (const auto& [id, entry] : old) {
+    for (ImageRange range : entry.left) {
+      renewed.push_back(Add(range, entry.attempt));
+    }
+  }
+  return renewed;
+}
+
+}  // namespace pagelift

@@ -1,0 +1,59 @@
+#include "lib/transport/outstanding.h"
+
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/testing/status_matchers.h"
+
+namespace pagelift {
+namespace {
+
+ImageRange Pages(uint64_t first, uint64_t count) {
+  return {ImagePage(first), PageCount(count)};
+}
+
+TEST(OutstandingTest, ARequestEndsWhenItsLastPageIsTaken) {
+  Outstanding outstanding;
+  uint64_t id = outstanding.Add(Pages(10, 8)).id;
+  EXPECT_OK(outstanding.Take(id, Pages(12, 2)));  // Out of order.
+  EXPECT_OK(outstanding.Take(id, Pages(10, 2)));
+  EXPECT_FALSE(outstanding.empty());
+  EXPECT_OK(outstanding.Take(id, Pages(14, 4)));
+  EXPECT_TRUE(outstanding.empty());
+}
+
+TEST(OutstandingTest, RefusesWhatWasNotAskedFor) {
+  Outstanding outstanding;
+  uint64_t id = outstanding.Add(Pages(10, 8)).id;
+  EXPECT_FALSE(outstanding.Take(id + 1, Pages(10, 1)).ok());
+  EXPECT_FALSE(outstanding.Take(id, Pages(9, 2)).ok());
+  EXPECT_FALSE(outstanding.Take(id, Pages(17, 2)).ok());
+}
+
+TEST(OutstandingTest, RefusesAPageThatCameBefore) {
+  Outstanding outstanding;
+  uint64_t id = outstanding.Add(Pages(10, 8)).id;
+  EXPECT_OK(outstanding.Take(id, Pages(12, 2)));
+  EXPECT_FALSE(outstanding.Take(id, Pages(13, 1)).ok());
+  EXPECT_FALSE(outstanding.Take(id, Pages(10, 8)).ok());
+}
+
+TEST(OutstandingTest, RenewsWhatIsLeftUnderNewIds) {
+  Outstanding outstanding;
+  uint64_t first = outstanding.Add(Pages(10, 8)).id;
+  outstanding.Add(Pages(40, 1), 3);
+  EXPECT_OK(outstanding.Take(first, Pages(12, 2)));
+  std::vector<Outstanding::Request> renewed = outstanding.Renew();
+  ASSERT_EQ(renewed.size(), 3u);
+  EXPECT_EQ(renewed[0].range, Pages(10, 2));
+  EXPECT_EQ(renewed[1].range, Pages(14, 4));
+  EXPECT_EQ(renewed[2].range, Pages(40, 1));
+  EXPECT_EQ(renewed[2].attempt, 3);
+  // An answer to the old request comes too late.
+  EXPECT_FALSE(outstanding.Take(first, Pages(10, 1)).ok());
+  EXPECT_THAT(outstanding.Take(renewed[2].id, Pages(40, 1)), IsOkAndHolds(3));
+}
+
+}  // namespace
+}  // namespace pagelift

@@ -1,0 +1,54 @@
+#ifndef PAGELIFT_LIB_TRANSPORT_PAGE_BATCH_CODEC_H_
+#define PAGELIFT_LIB_TRANSPORT_PAGE_BATCH_CODEC_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/container/inlined_vector.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "lib/memory/page.h"
+
+// pagelift.v1.PageBatch, byte for byte as Protocol Buffers would encode it, but
+// without copying the pages: they are sent from where they lie in memory and
+// handed on in the buffers in which they came. See docs/wire_protocol.md.
+namespace pagelift {
+
+using ByteSpan = absl::Span<const std::byte>;
+
+// All of a PageBatch except the pages.
+struct PageBatchHeader {
+  uint64_t id = 0;
+  ImageRange range;
+  bool zero = false;
+  uint64_t checksum = 0;
+  // Not OK: the pages of `range` cannot be had.
+  absl::Status error;
+};
+
+// What precedes `payload_bytes` bytes of pages on the wire. Those bytes, if
+// any, must follow.
+std::string EncodePageBatchPrefix(const PageBatchHeader& header,
+                                  size_t payload_bytes);
+
+struct DecodedPageBatch {
+  PageBatchHeader header;
+  // Point into the message that was decoded.
+  absl::InlinedVector<ByteSpan, 24> pages;
+  size_t page_bytes = 0;
+};
+
+// Decodes a message that came in `message.size()` pieces. Unknown fields are
+// skipped. kInvalidArgument if it is not a PageBatch, if the number of bytes
+// does not fit the number of pages, or if the range wraps around.
+absl::StatusOr<DecodedPageBatch> DecodePageBatch(
+    absl::Span<const ByteSpan> message);
+
+// XXH3-64 over the pieces in turn.
+uint64_t PageChecksum(absl::Span<const ByteSpan> pieces);
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_TRANSPORT_PAGE_BATCH_CODEC_H_

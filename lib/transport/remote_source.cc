@@ -1,0 +1,134 @@
+#include "lib/transport/remote_source.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/sys_error.h"
+#include "lib/transport/channel.h"
+#include "lib/transport/description_proto.h"
+#include "pagelift/v1/page_server.grpc.pb.h"
+
+namespace pagelift {
+namespace {
+
+// By tests/bench/transport_bench: a second stream gains nothing on two cores,
+// and 1 MiB a batch an eighth at most, for a first page that is installed
+// later; 64 KiB costs a quarter.
+constexpr int kBulkStreams = 1;
+constexpr uint32_t kBulkBatchBytes = 256 << 10;
+
+absl::Status Explain(const grpc::Status& status, const std::string& address,
+                     const std::string& image) {
+  const std::string where = absl::StrCat("page server ", address);
+  switch (status.error_code()) {
+    case grpc::StatusCode::UNAVAILABLE:
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return absl::UnavailableError(absl::StrCat(
+          where, " cannot be reached (", status.error_message(),
+          "): is pagelift-server running there, and is the address right?"));
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return absl::FailedPreconditionError(
+          absl::StrCat(where, " is not a Pagelift page server"));
+    default:
+      return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                          absl::StrCat(where, ", image \"", image,
+                                       "\": ", status.error_message()));
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::Open(
+    const std::string& address, const std::string& image,
+    absl::Duration deadline) {
+  std::unique_ptr<v1::PageServer::Stub> stub =
+      v1::PageServer::NewStub(NewPageChannel(address, ChannelUse::kBulk));
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+  v1::OpenImageRequest request;
+  request.set_name(image);
+  request.set_protocol_version(kProtocolVersion);
+  std::unique_ptr<grpc::ClientReader<v1::OpenImageResponse>> reader =
+      stub->OpenImage(&context, request);
+  DescriptionAssembler assembler;
+  v1::OpenImageResponse part;
+  absl::Status malformed;
+  while (malformed.ok() && reader->Read(&part)) malformed = assembler.Add(part);
+  if (!malformed.ok()) context.TryCancel();
+  grpc::Status finished = reader->Finish();
+  RETURN_IF_ERROR(Annotate(malformed, absl::StrCat("page server ", address)));
+  if (!finished.ok()) return Explain(finished, address, image);
+  absl::StatusOr<ImageDescription> description = std::move(assembler).Finish();
+  if (!description.ok()) {
+    return Annotate(description.status(),
+                    absl::StrCat("page server ", address, ", image ", image));
+  }
+  return std::unique_ptr<RemoteSource>(
+      new RemoteSource(address, image, *std::move(description)));
+}
+
+RemoteSource::RemoteSource(std::string address, std::string image,
+                           ImageDescription description)
+    : address_(std::move(address)),
+      image_(std::move(image)),
+      description_(std::move(description)) {}
+
+RemoteSource::~RemoteSource() { RemoteSource::Stop(); }
+
+void RemoteSource::Start(PageSink* sink) {
+  FetchStream::Options options;
+  options.image = image_;
+  options.content_id = description_.content_id;
+  options.urgency = Urgency::kDemand;
+  streams_.push_back(std::make_unique<FetchStream>(
+      NewPageChannel(address_, ChannelUse::kDemand), options, sink));
+  options.urgency = Urgency::kPrefetch;
+  options.max_batch_bytes = kBulkBatchBytes;
+  for (int i = 0; i < kBulkStreams; ++i) {
+    streams_.push_back(std::make_unique<FetchStream>(
+        NewPageChannel(address_, ChannelUse::kBulk), options, sink));
+  }
+}
+
+void RemoteSource::Fetch(ImageRange range, Urgency urgency) {
+  size_t stream = 0;
+  if (urgency == Urgency::kPrefetch) {
+    stream = 1 + next_bulk_.fetch_add(1, std::memory_order_relaxed) %
+                     (streams_.size() - 1);
+  }
+  streams_[stream]->Fetch(range);
+}
+
+void RemoteSource::Stop() {
+  for (const auto& stream : streams_) stream->Stop();
+}
+
+uint64_t RemoteSource::bytes_received() const {
+  uint64_t sum = 0;
+  for (const auto& stream : streams_) sum += stream->stats().bytes_received;
+  return sum;
+}
+
+uint64_t RemoteSource::checksum_failures() const {
+  uint64_t sum = 0;
+  for (const auto& stream : streams_) sum += stream->stats().checksum_failures;
+  return sum;
+}
+
+uint64_t RemoteSource::reconnects() const {
+  uint64_t sum = 0;
+  for (const auto& stream : streams_) sum += stream->stats().reconnects;
+  return sum;
+}
+
+std::string RemoteSource::trouble() const {
+  for (const auto& stream : streams_) {
+    std::string trouble = stream->trouble();
+    if (!trouble.empty()) return trouble;
+  }
+  return "";
+}
+
+}  // namespace pagelift

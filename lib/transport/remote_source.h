@@ -1,0 +1,55 @@
+#ifndef PAGELIFT_LIB_TRANSPORT_REMOTE_SOURCE_H_
+#define PAGELIFT_LIB_TRANSPORT_REMOTE_SOURCE_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "lib/source/page_source.h"
+#include "lib/transport/fetch_stream.h"
+
+namespace pagelift {
+
+// An image of a page server, over gRPC: one demand stream on a connection of
+// its own, and bulk streams on another.
+//
+// Thread-safe. A lost server is waited for, for ever; the pages stay
+// outstanding.
+class RemoteSource : public PageSource {
+ public:
+  // Asks `address` (HOST:PORT) for the description of `image`. Fails with what
+  // the operator can do about it: kUnavailable if the server cannot be reached
+  // within `deadline`, kNotFound, kFailedPrecondition.
+  static absl::StatusOr<std::unique_ptr<RemoteSource>> Open(
+      const std::string& address, const std::string& image,
+      absl::Duration deadline);
+  ~RemoteSource() override;
+
+  const ImageDescription& description() const override { return description_; }
+  void Start(PageSink* sink) override;
+  void Fetch(ImageRange range, Urgency urgency) override;
+  void Stop() override;
+  uint64_t bytes_received() const override;
+  std::string trouble() const override;
+  uint64_t checksum_failures() const override;
+  uint64_t reconnects() const override;
+
+ private:
+  RemoteSource(std::string address, std::string image,
+               ImageDescription description);
+
+  const std::string address_;
+  const std::string image_;
+  const ImageDescription description_;
+  // Set by Start(), then unchanged: demand first, then bulk.
+  std::vector<std::unique_ptr<FetchStream>> streams_;
+  std::atomic<uint64_t> next_bulk_{0};
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_TRANSPORT_REMOTE_SOURCE_H_

@@ -1,0 +1,500 @@
+#include "lib/transport/remote_source.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "lib/base/testing/status_matchers.h"
+#include "lib/base/testing/temp_dir.h"
+#include "lib/source/testing/fake_page_store.h"
+#include "lib/source/testing/page_pattern.h"
+#include "lib/transport/description_proto.h"
+#include "lib/transport/page_batch_codec.h"
+#include "lib/transport/page_service.h"
+#include "lib/transport/testing/test_page_server.h"
+#include "lib/transport/testing/waiting_sink.h"
+#include "pagelift/v1/page_server.grpc.pb.h"
+
+namespace pagelift {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr uint64_t kPages = 2048;
+constexpr char kName[] = "redis";
+constexpr absl::Duration kLong = absl::Seconds(60);
+
+ImageDescription Image() {
+  return OneTaskImage(1, {PageId(0), PageCount(kPages)});
+}
+
+ImageRange Pages(uint64_t first, uint64_t count) {
+  return {ImagePage(first), PageCount(count)};
+}
+
+void ExpectPattern(const WaitingSink& sink, ImageRange range) {
+  const auto answers = sink.answers();
+  for (uint64_t page = range.first.raw(); page < range.limit().raw(); ++page) {
+    auto it = answers.find(page);
+    ASSERT_NE(it, answers.end()) << page;
+    EXPECT_OK(it->second.status);
+    EXPECT_EQ(it->second.times, 1) << page;
+    EXPECT_EQ(it->second.bytes, PatternOf(ImagePage(page))) << page;
+  }
+}
+
+// --- Against a page server of ours
+// ---------------------------------------------
+
+class RemoteSourceTest : public ::testing::Test {
+ protected:
+  RemoteSourceTest() {
+    catalog_.Put(kName, store_);
+    StartServer();
+  }
+  ~RemoteSourceTest() override {
+    if (source_ != nullptr) source_->Stop();
+  }
+
+  void StartServer() {
+    server_ = std::make_unique<TestServer>(socket_, service_);
+  }
+
+  void Open() {
+    ASSERT_OK_AND_ASSIGN(source_, RemoteSource::Open(address_, kName, kLong));
+    source_->Start(&sink_);
+  }
+
+  TempDir dir_;
+  const std::string socket_ = dir_.Join("s");
+  const std::string address_ = TestServer::AddressOf(socket_);
+  std::shared_ptr<FakePageStore> store_ =
+      std::make_shared<FakePageStore>(Image());
+  FakeCatalog catalog_;
+  PageService service_{catalog_};
+  std::unique_ptr<TestServer> server_;
+  WaitingSink sink_;
+  std::unique_ptr<RemoteSource> source_;
+};
+
+TEST_F(RemoteSourceTest, LearnsWhatTheImageHolds) {
+  Open();
+  EXPECT_EQ(source_->description().content_id, Image().content_id);
+  EXPECT_EQ(source_->description().page_count, PageCount(kPages));
+  ASSERT_THAT(source_->description().tasks, SizeIs(1));
+}
+
+TEST_F(RemoteSourceTest, SaysWhyItCannotOpen) {
+  EXPECT_THAT(RemoteSource::Open(address_, "nope", kLong).status(),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("\"nope\"")));
+  catalog_.Break(kName, absl::DataLossError("cut"));
+  EXPECT_THAT(
+      RemoteSource::Open(address_, kName, kLong).status(),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("cut")));
+  EXPECT_THAT(
+      RemoteSource::Open("unix:" + dir_.Join("nobody"), kName, kLong).status(),
+      StatusIs(absl::StatusCode::kUnavailable,
+               HasSubstr("is pagelift-server running there")));
+}
+
+TEST_F(RemoteSourceTest, FetchesByDemandAndInBulk) {
+  Open();
+  source_->Fetch(Pages(1000, 1), Urgency::kDemand);
+  source_->Fetch(Pages(0, 1000), Urgency::kPrefetch);
+  source_->Fetch(Pages(1001, kPages - 1001), Urgency::kPrefetch);
+  ASSERT_TRUE(sink_.WaitForPages(kPages));
+  ExpectPattern(sink_, Pages(0, kPages));
+  EXPECT_EQ(source_->bytes_received(), kPages * kPageSize);
+  EXPECT_THAT(source_->trouble(), IsEmpty());
+}
+
+TEST_F(RemoteSourceTest, DeliversZeroRunsAsSuch) {
+  store_->MakeZero(Pages(100, 700));
+  Open();
+  source_->Fetch(Pages(100, 700), Urgency::kPrefetch);
+  ASSERT_TRUE(sink_.WaitForPages(700));
+  for (const auto& [page, answer] : sink_.answers()) EXPECT_TRUE(answer.zero);
+  EXPECT_EQ(sink_.batches(), 1u);
+  EXPECT_EQ(source_->bytes_received(), 0u);
+}
+
+TEST_F(RemoteSourceTest, LostPagesAreDataLossAndTheOthersCome) {
+  store_->Lose(Pages(7, 2));
+  store_->TruncateAt(ImagePage(2000));
+  Open();
+  source_->Fetch(Pages(0, 2010), Urgency::kPrefetch);
+  ASSERT_TRUE(sink_.WaitForPages(2010));
+  for (const auto& [page, answer] : sink_.answers()) {
+    const bool lost = page == 7 || page == 8 || page >= 2000;
+    EXPECT_EQ(answer.status.code(),
+              lost ? absl::StatusCode::kDataLoss : absl::StatusCode::kOk)
+        << page;
+  }
+}
+
+TEST_F(RemoteSourceTest, ThousandsOfRequestsWaitTheirTurn) {
+  Open();
+  sink_.Hold();
+  // More than the server lets wait on a stream, and than it is sent at once.
+  for (int round = 0; round < 3; ++round) {
+    for (uint64_t page = 0; page < kPages; ++page) {
+      source_->Fetch(Pages(page, 1), Urgency::kPrefetch);
+    }
+  }
+  sink_.Release();
+  ASSERT_TRUE(sink_.WaitForPages(kPages));
+  EXPECT_EQ(source_->reconnects(), 0u);
+}
+
+TEST_F(RemoteSourceTest, FetchMayBeCalledFromADelivery) {
+  // Asks for the next page when one arrives.
+  class Chain : public WaitingSink {
+   public:
+    void OnPages(const PageBatch& batch) override {
+      WaitingSink::OnPages(batch);
+      const ImagePage next = batch.range.limit();
+      if (next < ImagePage(100)) {
+        source->Fetch({next, PageCount(1)}, Urgency::kDemand);
+      }
+    }
+    PageSource* source = nullptr;
+  };
+  Chain chain;
+  ASSERT_OK_AND_ASSIGN(source_, RemoteSource::Open(address_, kName, kLong));
+  chain.source = source_.get();
+  source_->Start(&chain);
+  source_->Fetch(Pages(0, 1), Urgency::kDemand);
+  EXPECT_TRUE(chain.WaitForPages(100));
+  source_->Stop();
+}
+
+TEST_F(RemoteSourceTest, ManyThreadsFetchAtOnce) {
+  Open();
+  std::vector<std::thread> threads;
+  for (uint64_t i = 0; i < 8; ++i) {
+    threads.emplace_back([this, i] {
+      for (uint64_t page = i; page < kPages; page += 8) {
+        source_->Fetch(Pages(page, 1),
+                       page % 3 == 0 ? Urgency::kDemand : Urgency::kPrefetch);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_TRUE(sink_.WaitForPages(kPages));
+  ExpectPattern(sink_, Pages(0, kPages));
+}
+
+TEST_F(RemoteSourceTest, GoesOnWhenTheServerComesBack) {
+  Open();
+  source_->Fetch(Pages(0, 1), Urgency::kDemand);
+  source_->Fetch(Pages(1, 1), Urgency::kPrefetch);
+  ASSERT_TRUE(sink_.WaitForPages(2));
+  server_.reset();
+  source_->Fetch(Pages(2, 10), Urgency::kDemand);
+  source_->Fetch(Pages(12, 500), Urgency::kPrefetch);
+  StartServer();
+  ASSERT_TRUE(sink_.WaitForPages(512));
+  ExpectPattern(sink_, Pages(0, 512));
+  EXPECT_GE(source_->reconnects(), 2u);
+  EXPECT_THAT(source_->trouble(), IsEmpty());
+}
+
+TEST_F(RemoteSourceTest, TheRestOfAnAnswerComesAfterACrash) {
+  Open();
+  sink_.Hold();
+  source_->Fetch(Pages(0, kPages), Urgency::kPrefetch);
+  ASSERT_TRUE(sink_.WaitUntilHeld());
+  server_.reset();  // In the middle of the answer.
+  StartServer();
+  sink_.Release();
+  ASSERT_TRUE(sink_.WaitForPages(kPages));
+  ExpectPattern(sink_, Pages(0, kPages));
+}
+
+TEST_F(RemoteSourceTest, ServersComeAndGoWhilePagesAreFetched) {
+  Open();
+  std::thread fetcher([this] {
+    for (uint64_t page = 0; page < kPages; page += 4) {
+      source_->Fetch(Pages(page, 4),
+                     page % 8 == 0 ? Urgency::kDemand : Urgency::kPrefetch);
+    }
+  });
+  for (int i = 0; i < 5; ++i) {
+    server_.reset();
+    StartServer();
+    EXPECT_TRUE(sink_.WaitForPages(kPages / 8 * static_cast<uint64_t>(i)));
+  }
+  fetcher.join();
+  ASSERT_TRUE(sink_.WaitForPages(kPages));
+  ExpectPattern(sink_, Pages(0, kPages));
+}
+
+TEST_F(RemoteSourceTest, WaitsForTheCheckpointItOpened) {
+  Open();
+  source_->Fetch(Pages(0, 1), Urgency::kDemand);
+  ASSERT_TRUE(sink_.WaitForPages(1));
+  server_.reset();
+  ImageDescription other = Image();
+  other.content_id = "ffff";
+  catalog_.Put(kName, std::make_shared<FakePageStore>(other));
+  StartServer();
+  source_->Fetch(Pages(1, 1), Urgency::kDemand);
+  while (source_->trouble().find("another checkpoint") == std::string::npos) {
+    absl::SleepFor(absl::Milliseconds(1));  // Nothing to wait on.
+  }
+  EXPECT_THAT(sink_.answers(), SizeIs(1));
+  catalog_.Put(kName, store_);
+  EXPECT_TRUE(sink_.WaitForPages(2));
+}
+
+TEST_F(RemoteSourceTest, StopEndsDeliveries) {
+  Open();
+  source_->Fetch(Pages(0, kPages), Urgency::kPrefetch);
+  source_->Stop();
+  const size_t batches = sink_.batches();
+  source_->Fetch(Pages(0, 1), Urgency::kDemand);
+  source_->Stop();
+  EXPECT_EQ(sink_.batches(), batches);
+}
+
+TEST_F(RemoteSourceTest, StopWaitsForADeliveryUnderWay) {
+  Open();
+  sink_.Hold();
+  source_->Fetch(Pages(0, 1), Urgency::kDemand);
+  ASSERT_TRUE(sink_.WaitUntilHeld());
+  absl::Notification stopped;
+  std::thread stopper([&] {
+    source_->Stop();
+    stopped.Notify();
+  });
+  EXPECT_FALSE(stopped.WaitForNotificationWithTimeout(absl::Milliseconds(50)));
+  sink_.Release();
+  stopper.join();
+  EXPECT_THAT(sink_.answers(), SizeIs(1));
+}
+
+TEST_F(RemoteSourceTest, SeveralThreadsMayStop) {
+  Open();
+  source_->Fetch(Pages(0, kPages), Urgency::kPrefetch);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([this] { source_->Stop(); });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_F(RemoteSourceTest, StopsPromptlyWhileTheServerIsAway) {
+  Open();
+  server_.reset();
+  source_->Fetch(Pages(0, 1), Urgency::kDemand);
+  while (source_->trouble().empty()) absl::SleepFor(absl::Milliseconds(1));
+  const absl::Time before = absl::Now();
+  source_->Stop();
+  EXPECT_LT(absl::Now() - before, absl::Seconds(1));
+}
+
+// --- Against a server that breaks the rules
+// ------------------------------------
+
+// Answers as a test says.
+class ScriptedService : public v1::PageServer::Service {
+ public:
+  using Stream = grpc::ServerReaderWriter<v1::PageBatch, v1::FetchRequest>;
+  // Called for every request, with how many requests came before it.
+  using Script =
+      std::function<void(int before, const v1::PageRequest&, Stream&)>;
+
+  explicit ScriptedService(Script script) : script_(std::move(script)) {}
+
+  grpc::Status OpenImage(
+      grpc::ServerContext*, const v1::OpenImageRequest*,
+      grpc::ServerWriter<v1::OpenImageResponse>* writer) override {
+    DescribeInParts(Image(), [writer](const v1::OpenImageResponse& part) {
+      return writer->Write(part);
+    });
+    return grpc::Status::OK;
+  }
+
+  grpc::Status FetchPages(grpc::ServerContext*, Stream* stream) override {
+    v1::FetchRequest request;
+    while (stream->Read(&request)) {
+      if (!request.has_fetch()) continue;
+      script_(requests_++, request.fetch(), *stream);
+    }
+    return grpc::Status::OK;
+  }
+
+  int requests() const { return requests_; }
+
+ private:
+  const Script script_;
+  std::atomic<int> requests_{0};
+};
+
+v1::PageBatch GoodAnswer(const v1::PageRequest& request) {
+  v1::PageBatch batch;
+  batch.set_id(request.id());
+  batch.set_first_page(request.first_page());
+  batch.set_page_count(request.page_count());
+  std::string pages;
+  for (uint64_t i = 0; i < request.page_count(); ++i) {
+    PageBytes bytes = PatternOf(ImagePage(request.first_page() + i));
+    pages.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  }
+  batch.set_checksum(PageChecksum({ByteSpan(
+      reinterpret_cast<const std::byte*>(pages.data()), pages.size())}));
+  batch.set_pages(pages);
+  return batch;
+}
+
+class HostileServerTest : public ::testing::Test {
+ protected:
+  ~HostileServerTest() override {
+    if (source_ != nullptr) source_->Stop();
+  }
+
+  void Serve(ScriptedService::Script script) {
+    service_ = std::make_unique<ScriptedService>(std::move(script));
+    server_ = std::make_unique<TestServer>(socket_, *service_);
+    ASSERT_OK_AND_ASSIGN(
+        source_,
+        RemoteSource::Open(TestServer::AddressOf(socket_), kName, kLong));
+    source_->Start(&sink_);
+  }
+
+  // A server that answers the first request with `bad`, and then as it should,
+  // is found out, left, and asked again; nothing of `bad` is delivered.
+  void ExpectRefused(const std::function<void(v1::PageBatch&)>& spoil) {
+    Serve([spoil](int before, const v1::PageRequest& request,
+                  ScriptedService::Stream& stream) {
+      v1::PageBatch batch = GoodAnswer(request);
+      if (before == 0) spoil(batch);
+      stream.Write(batch);
+    });
+    source_->Fetch(Pages(8, 4), Urgency::kDemand);
+    ASSERT_TRUE(sink_.WaitForPages(4));
+    EXPECT_EQ(service_->requests(), 2);
+    ExpectPattern(sink_, Pages(8, 4));
+  }
+
+  TempDir dir_;
+  const std::string socket_ = dir_.Join("s");
+  WaitingSink sink_;
+  std::unique_ptr<ScriptedService> service_;
+  std::unique_ptr<TestServer> server_;
+  std::unique_ptr<RemoteSource> source_;
+};
+
+TEST_F(HostileServerTest, DamagedPagesAreRefusedCountedAndAskedAgain) {
+  ExpectRefused(
+      [](v1::PageBatch& batch) { (*batch.mutable_pages())[77] ^= 4; });
+  EXPECT_EQ(source_->checksum_failures(), 1u);
+}
+
+TEST_F(HostileServerTest, PagesThatStayDamagedAreReportedForAnotherTry) {
+  Serve(
+      [](int, const v1::PageRequest& request, ScriptedService::Stream& stream) {
+        v1::PageBatch batch = GoodAnswer(request);
+        batch.set_checksum(batch.checksum() + 1);
+        stream.Write(batch);
+      });
+  source_->Fetch(Pages(3, 2), Urgency::kPrefetch);
+  ASSERT_TRUE(sink_.WaitForPages(2));
+  EXPECT_EQ(sink_.answers()[3].status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(source_->checksum_failures(), 4u);
+}
+
+TEST_F(HostileServerTest, PagesThatWereNotAskedForAreRefused) {
+  ExpectRefused([](v1::PageBatch& batch) { batch.set_first_page(9); });
+}
+
+TEST_F(HostileServerTest, AnAnswerToAnotherRequestIsRefused) {
+  ExpectRefused([](v1::PageBatch& batch) { batch.set_id(batch.id() + 1); });
+}
+
+TEST_F(HostileServerTest, TooFewBytesAreRefused) {
+  ExpectRefused(
+      [](v1::PageBatch& batch) { batch.mutable_pages()->pop_back(); });
+}
+
+TEST_F(HostileServerTest, MorePagesThanAskedForAreRefused) {
+  ExpectRefused([](v1::PageBatch& batch) {
+    batch.set_page_count(batch.page_count() + 1);
+    batch.mutable_pages()->append(kPageSize, 'x');
+  });
+}
+
+TEST_F(HostileServerTest, ZeroPagesBeyondTheRequestAreRefused) {
+  ExpectRefused([](v1::PageBatch& batch) {
+    batch.set_encoding(v1::ENCODING_ZERO);
+    batch.clear_pages();
+    batch.set_page_count(~uint64_t{0} - 100);
+  });
+}
+
+TEST_F(HostileServerTest, AnUnknownEncodingIsRefused) {
+  ExpectRefused(
+      [](v1::PageBatch& batch) { batch.set_encoding(v1::Encoding(9)); });
+}
+
+TEST_F(HostileServerTest, PagesThatComeTwiceAreDeliveredOnce) {
+  Serve(
+      [](int, const v1::PageRequest& request, ScriptedService::Stream& stream) {
+        stream.Write(GoodAnswer(request));
+        stream.Write(GoodAnswer(request));
+      });
+  source_->Fetch(Pages(0, 4), Urgency::kDemand);
+  ASSERT_TRUE(sink_.WaitForPages(4));
+  source_->Fetch(Pages(4, 4), Urgency::kDemand);
+  ASSERT_TRUE(sink_.WaitForPages(8));
+  ExpectPattern(sink_, Pages(0, 8));
+}
+
+TEST_F(HostileServerTest, FetchDoesNotHangOnAServerThatReadsNoMore) {
+  absl::Notification leave;
+  Serve([&leave](int, const v1::PageRequest& request,
+                 ScriptedService::Stream& stream) {
+    v1::PageBatch batch = GoodAnswer(request);
+    batch.set_id(0);  // Breaks the rules, and reads no more.
+    stream.Write(batch);
+    leave.WaitForNotification();
+  });
+  std::thread fetcher([this] {
+    for (uint64_t i = 0; i < 100000; ++i) {
+      source_->Fetch(Pages(i % kPages, 1), Urgency::kDemand);
+    }
+  });
+  // None of the writes waits for ever.
+  fetcher.join();
+  source_->Stop();
+  leave.Notify();
+  server_.reset();  // Its threads use `leave`.
+}
+
+TEST_F(HostileServerTest, ARequestLargerThanTheProtocolAllowsIsSplit) {
+  std::atomic<uint64_t> largest{0};
+  absl::Notification second;
+  Serve([&](int before, const v1::PageRequest& request,
+            ScriptedService::Stream&) {
+    largest = std::max(largest.load(), request.page_count());
+    if (before == 1) second.Notify();
+  });
+  source_->Fetch(Pages(0, 300000), Urgency::kPrefetch);
+  ASSERT_TRUE(second.WaitForNotificationWithTimeout(kLong));
+  EXPECT_EQ(largest, 262144u);
+  source_->Stop();
+  server_.reset();  // Its threads use `second`.
+}
+
+}  // namespace
+}  // namespace pagelift

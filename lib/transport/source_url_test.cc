@@ -1,0 +1,44 @@
+#include "lib/transport/source_url.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/testing/status_matchers.h"
+
+namespace pagelift {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(SourceUrlTest, ReadsADirectory) {
+  ASSERT_OK_AND_ASSIGN(SourceUrl url, SourceUrl::Parse("criu:/ckpt/1"));
+  EXPECT_EQ(url.kind, SourceUrl::Kind::kCriuDirectory);
+  EXPECT_EQ(url.directory, "/ckpt/1");
+}
+
+TEST(SourceUrlTest, ReadsAPageServerWithANameThatHasSlashes) {
+  ASSERT_OK_AND_ASSIGN(SourceUrl url,
+                       SourceUrl::Parse("grpc://10.0.0.2:7077/redis/1"));
+  EXPECT_EQ(url.kind, SourceUrl::Kind::kPageServer);
+  EXPECT_EQ(url.address, "10.0.0.2:7077");
+  EXPECT_EQ(url.image, "redis/1");
+}
+
+TEST(SourceUrlTest, ReadsAnIpv6Host) {
+  ASSERT_OK_AND_ASSIGN(SourceUrl url, SourceUrl::Parse("grpc://[::1]:7077/a"));
+  EXPECT_EQ(url.address, "[::1]:7077");
+}
+
+TEST(SourceUrlTest, SaysWhatIsExpected) {
+  for (const char* text :
+       {"", "redis", "criu:", "grpc://host/name", "grpc://host:0/name",
+        "grpc://host:70000/name", "grpc://host:7077", "grpc://host:7077/",
+        "grpc://:7077/name", "http://host:1/name"}) {
+    EXPECT_THAT(SourceUrl::Parse(text),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("expected criu:DIR or grpc://")))
+        << text;
+  }
+}
+
+}  // namespace
+}  // namespace pagelift

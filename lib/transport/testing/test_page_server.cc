@@ -1,0 +1,51 @@
+#include "lib/transport/testing/test_page_server.h"
+
+#include <chrono>
+#include <utility>
+
+#include "lib/base/log.h"
+#include "lib/transport/channel.h"
+
+namespace pagelift {
+
+void FakeCatalog::Put(const std::string& name,
+                      std::shared_ptr<const PageStore> store) {
+  absl::MutexLock lock(&mu_);
+  images_.insert_or_assign(name, std::move(store));
+}
+
+void FakeCatalog::Break(const std::string& name, absl::Status error) {
+  absl::MutexLock lock(&mu_);
+  images_.insert_or_assign(name, std::move(error));
+}
+
+std::vector<std::string> FakeCatalog::Names() const {
+  absl::MutexLock lock(&mu_);
+  std::vector<std::string> names;
+  for (const auto& [name, store] : images_) names.push_back(name);
+  return names;
+}
+
+absl::StatusOr<std::shared_ptr<const PageStore>> FakeCatalog::Open(
+    const std::string& name) {
+  absl::MutexLock lock(&mu_);
+  auto it = images_.find(name);
+  if (it == images_.end()) return absl::NotFoundError("no image " + name);
+  return it->second;
+}
+
+TestServer::TestServer(const std::string& socket, grpc::Service& service) {
+  grpc::ServerBuilder builder;
+  ConfigurePageServer(builder);
+  builder.AddListeningPort(AddressOf(socket),
+                           grpc::InsecureServerCredentials());
+  builder.RegisterService(&service);
+  server_ = builder.BuildAndStart();
+  CHECK(server_ != nullptr) << "cannot listen on " << socket;
+}
+
+TestServer::~TestServer() {
+  server_->Shutdown(std::chrono::system_clock::now());
+}
+
+}  // namespace pagelift

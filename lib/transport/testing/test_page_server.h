@@ -1,0 +1,56 @@
+#ifndef PAGELIFT_LIB_TRANSPORT_TESTING_TEST_PAGE_SERVER_H_
+#define PAGELIFT_LIB_TRANSPORT_TESTING_TEST_PAGE_SERVER_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "grpcpp/grpcpp.h"
+#include "lib/source/page_store.h"
+#include "lib/transport/image_catalog.h"
+#include "lib/transport/page_service.h"
+
+namespace pagelift {
+
+// Images that a test puts in. Thread-safe.
+class FakeCatalog : public ImageCatalog {
+ public:
+  // Replaces an image of that name.
+  void Put(const std::string& name, std::shared_ptr<const PageStore> store);
+  // Opening that image fails from now on.
+  void Break(const std::string& name, absl::Status error);
+
+  std::vector<std::string> Names() const override;
+  absl::StatusOr<std::shared_ptr<const PageStore>> Open(
+      const std::string& name) override;
+
+ private:
+  mutable absl::Mutex mu_;
+  std::map<std::string, absl::StatusOr<std::shared_ptr<const PageStore>>>
+      images_ ABSL_GUARDED_BY(mu_);
+};
+
+// A service behind a real gRPC server on a Unix socket, which can be killed and
+// started again. Lives on the test's thread.
+class TestServer {
+ public:
+  // REQUIRES: nothing listens on `socket`. `service` must outlive the server.
+  TestServer(const std::string& socket, grpc::Service& service);
+  // Breaks off all streams, as a crash would.
+  ~TestServer();
+
+  static std::string AddressOf(const std::string& socket) {
+    return "unix:" + socket;
+  }
+
+ private:
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_TRANSPORT_TESTING_TEST_PAGE_SERVER_H_
