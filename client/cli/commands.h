@@ -1,0 +1,16 @@
+#ifndef PAGELIFT_CLIENT_CLI_COMMANDS_H_
+#define PAGELIFT_CLIENT_CLI_COMMANDS_H_
+
+namespace pagelift {
+
+// The subcommands of `pagelift`. Each gets its own arguments, argv[0] being its
+// name, and returns main()'s result: 0 done, 1 failed, 2 wrong usage.
+int InspectCommand(int argc, const char* const argv[]);
+int LazyPagesCommand(int argc, const char* const argv[]);
+int RestoreCommand(int argc, const char* const argv[]);
+int ServeCommand(int argc, const char* const argv[]);
+int StatusCommand(int argc, const char* const argv[]);
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_CLIENT_CLI_COMMANDS_H_

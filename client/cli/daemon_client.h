@@ -1,0 +1,41 @@
+#ifndef PAGELIFT_CLIENT_CLI_DAEMON_CLIENT_H_
+#define PAGELIFT_CLIENT_CLI_DAEMON_CLIENT_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "pagelift/v1/control.grpc.pb.h"
+
+namespace pagelift {
+
+// What a command says to pageliftd over its control socket. Thread-safe.
+class DaemonClient {
+ public:
+  // kUnavailable, with what to do, if no daemon answers at `socket`.
+  static absl::StatusOr<DaemonClient> Connect(const std::string& socket);
+  // The same, but starts a daemon if there is none. It ends by itself when it
+  // has had no session for a minute.
+  static absl::StatusOr<DaemonClient> ConnectOrStart(const std::string& socket);
+
+  absl::StatusOr<v1::OpenSessionResponse> OpenSession(
+      const v1::OpenSessionRequest& request);
+  absl::StatusOr<std::vector<v1::SessionStatus>> ListSessions();
+  absl::StatusOr<v1::SessionStatus> GetSession(const std::string& session);
+  absl::Status CancelSession(const std::string& session);
+
+ private:
+  explicit DaemonClient(std::unique_ptr<v1::Control::Stub> stub)
+      : stub_(std::move(stub)) {}
+
+  absl::StatusOr<std::vector<v1::SessionStatus>> List(
+      const std::string& session);
+
+  std::unique_ptr<v1::Control::Stub> stub_;
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_CLIENT_CLI_DAEMON_CLIENT_H_

@@ -1,0 +1,253 @@
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "client/cli/commands.h"
+#include "client/cli/criu_restore.h"
+#include "client/cli/daemon_client.h"
+#include "client/cli/programs.h"
+#include "client/cli/session_report.h"
+#include "daemon/pager/pager_options.h"
+#include "lib/base/command_line.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/sys_error.h"
+#include "lib/image/checkpoint_image.h"
+#include "lib/image/restore_view.h"
+#include "lib/transport/source_url.h"
+
+namespace pagelift {
+namespace {
+
+struct RestoreOptions {
+  std::string images;
+  std::string source;
+  std::string work_dir;
+  std::string criu;
+  std::string control = kDefaultControlSocket;
+  bool wait = false;
+  bool json = false;
+  std::vector<std::string> criu_options;
+};
+
+// A directory of ours that is removed with all that is in it, unless it is
+// kept.
+class ScratchDirectory {
+ public:
+  static absl::StatusOr<ScratchDirectory> Make() {
+    std::string path = "/tmp/pagelift-restore.XXXXXX";
+    if (mkdtemp(path.data()) == nullptr) return SysError("make ", path);
+    return ScratchDirectory(std::move(path));
+  }
+  ScratchDirectory(ScratchDirectory&& other) noexcept
+      : path_(std::exchange(other.path_, "")) {}
+  ScratchDirectory& operator=(ScratchDirectory&&) = delete;
+  ~ScratchDirectory() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  void Keep() { path_.clear(); }
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit ScratchDirectory(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+absl::StatusOr<std::string> AbsolutePath(const std::string& path) {
+  char resolved[PATH_MAX];
+  if (realpath(path.c_str(), resolved) == nullptr) {
+    return SysError("directory ", path);
+  }
+  return std::string(resolved);
+}
+
+// What the command needs before anything is started.
+struct Plan {
+  std::string criu;
+  std::string images;  // For criu: perhaps a view of them.
+  std::string work_dir;
+  std::string source;
+  std::string content_id;
+  std::optional<ScratchDirectory> scratch;
+};
+
+absl::StatusOr<Plan> MakePlan(const RestoreOptions& options) {
+  Plan plan;
+  ASSIGN_OR_RETURN(plan.criu, FindCriu(options.criu));
+  ASSIGN_OR_RETURN(plan.images, AbsolutePath(options.images));
+  plan.source = options.source;
+  if (plan.source.empty()) plan.source = absl::StrCat("criu:", plan.images);
+  ASSIGN_OR_RETURN(SourceUrl url, SourceUrl::Parse(plan.source));
+  if (url.kind == SourceUrl::Kind::kCriuDirectory) {
+    // The daemon has a working directory of its own.
+    ASSIGN_OR_RETURN(std::string directory, AbsolutePath(url.directory));
+    plan.source = absl::StrCat("criu:", directory);
+  }
+  // Pages may be with the server alone; the layout must be here, and be the
+  // same.
+  ASSIGN_OR_RETURN(std::shared_ptr<const CheckpointImage> image,
+                   CheckpointImage::Open(plan.images, OpenMode::kLayoutOnly));
+  plan.content_id = image->description().content_id;
+  const bool needs_view = NeedsRestoreView(*image);
+  if (options.work_dir.empty() || needs_view) {
+    ASSIGN_OR_RETURN(ScratchDirectory scratch, ScratchDirectory::Make());
+    plan.scratch.emplace(std::move(scratch));
+  }
+  if (needs_view) {
+    const std::string view = absl::StrCat(plan.scratch->path(), "/images");
+    RETURN_IF_ERROR(WriteRestoreView(plan.images, view));
+    plan.images = view;
+  }
+  plan.work_dir = options.work_dir;
+  if (plan.work_dir.empty()) {
+    plan.work_dir = absl::StrCat(plan.scratch->path(), "/work");
+    if (mkdir(plan.work_dir.c_str(), 0700) != 0) {
+      return SysError("make ", plan.work_dir);
+    }
+  } else {
+    ASSIGN_OR_RETURN(plan.work_dir, AbsolutePath(plan.work_dir));
+  }
+  return plan;
+}
+
+// Waits until the session has ended, and says how far it is meanwhile.
+absl::StatusOr<v1::SessionStatus> WaitUntilEnded(DaemonClient& client,
+                                                 const std::string& session,
+                                                 bool progress) {
+  while (true) {
+    ASSIGN_OR_RETURN(v1::SessionStatus status, client.GetSession(session));
+    const bool ended =
+        status.state() == "complete" || status.state() == "failed";
+    if (progress) {
+      fprintf(stderr, "\r\033[K%s", ended ? "" : ProgressLine(status).c_str());
+    }
+    if (ended) return status;
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+}
+
+struct Restored {
+  v1::SessionStatus status;
+  uint64_t time_to_running_ms = 0;
+};
+
+absl::StatusOr<Restored> Restore(const RestoreOptions& options, Plan& plan) {
+  ASSIGN_OR_RETURN(DaemonClient client,
+                   DaemonClient::ConnectOrStart(options.control));
+  const absl::Time started = absl::Now();
+  v1::OpenSessionRequest request;
+  request.set_source(plan.source);
+  request.set_work_dir(plan.work_dir);
+  request.set_expected_content_id(plan.content_id);
+  ASSIGN_OR_RETURN(v1::OpenSessionResponse opened, client.OpenSession(request));
+  absl::Status run = RunCriuRestore(
+      {plan.criu, plan.images, plan.work_dir, options.criu_options});
+  Restored restored;
+  restored.time_to_running_ms =
+      static_cast<uint64_t>(absl::ToInt64Milliseconds(absl::Now() - started));
+  if (!run.ok()) {
+    // What the pager had against it explains more than criu's broken pipe.
+    absl::StatusOr<v1::SessionStatus> status =
+        client.GetSession(opened.session());
+    absl::Status ignored = client.CancelSession(opened.session());
+    if (plan.scratch.has_value()) plan.scratch->Keep();
+    if (status.ok() && !status->trouble().empty()) {
+      return Annotate(run, absl::StrCat("the pager: ", status->trouble()));
+    }
+    return run;
+  }
+  if (!options.json) {
+    fprintf(stderr, "running after %lu ms (session %s)\n",
+            static_cast<unsigned long>(restored.time_to_running_ms),
+            opened.session().c_str());
+  }
+  if (options.wait) {
+    ASSIGN_OR_RETURN(restored.status,
+                     WaitUntilEnded(client, opened.session(),
+                                    !options.json && isatty(STDERR_FILENO)));
+  } else {
+    ASSIGN_OR_RETURN(restored.status, client.GetSession(opened.session()));
+  }
+  return restored;
+}
+
+int RunRestore(const RestoreOptions& options) {
+  absl::StatusOr<Plan> plan = MakePlan(options);
+  absl::StatusOr<Restored> restored =
+      plan.ok() ? Restore(options, *plan) : plan.status();
+  if (!restored.ok()) {
+    fprintf(stderr, "pagelift restore: %s\n",
+            std::string(restored.status().message()).c_str());
+    return 1;
+  }
+  if (options.json) {
+    printf("%s\n",
+           SessionJson(restored->status, restored->time_to_running_ms).c_str());
+  } else if (options.wait) {
+    fputs(SessionSummary(restored->status).c_str(), stdout);
+  }
+  return restored->status.state() == "failed" ? 1 : 0;
+}
+
+}  // namespace
+
+int RestoreCommand(int argc, const char* const argv[]) {
+  RestoreOptions options;
+  CommandLine line("pagelift restore",
+                   "Starts a CRIU checkpoint before its memory has arrived.");
+  line.Add({"images", 'D', "DIR", "the checkpoint; its pages may be elsewhere",
+            &options.images});
+  line.Add({"source", 0, "URL",
+            "where the pages are: criu:DIR or grpc://HOST:PORT/NAME; default: "
+            "the checkpoint itself",
+            &options.source});
+  line.Add({"work-dir", 'W', "DIR",
+            "where criu's log and the socket go; default: a fresh directory "
+            "that is removed",
+            &options.work_dir});
+  line.Add({"criu", 0, "PATH",
+            "the criu to use; default: $PAGELIFT_CRIU, the one of "
+            "tools/install_deps, or the one on the PATH",
+            &options.criu});
+  line.Add({"wait", 0, "",
+            "return when all memory has arrived, not when the process runs",
+            &options.wait});
+  line.Add({"json", 0, "", "say how it went as one JSON object on stdout",
+            &options.json});
+  line.Add({"control", 0, "PATH",
+            "pageliftd's control socket; a daemon is started if there is none",
+            &options.control});
+  line.PassThrough("CRIU OPTION", "passed on to criu restore",
+                   &options.criu_options);
+  line.Examples(
+      "Exit codes: 0 done, 1 failed (the process does not run, or has lost "
+      "memory), 2 wrong usage.\n\n"
+      "Examples:\n"
+      "  pagelift restore --images /ckpt\n"
+      "  pagelift restore --images /ckpt --source grpc://10.0.0.2:7077/redis "
+      "--wait\n"
+      "  pagelift restore --images /ckpt --json -- --tcp-established "
+      "--shell-job\n");
+  if (std::optional<int> exit_code = line.ParseOrExitCode(argc, argv)) {
+    return *exit_code;
+  }
+  if (options.images.empty()) {
+    return line.Complain("--images DIR is needed: the checkpoint to restore");
+  }
+  return RunRestore(options);
+}
+
+}  // namespace pagelift

@@ -1,0 +1,36 @@
+#include "daemon/pager/control/control_service.h"
+
+#include <string>
+#include <vector>
+
+#include "lib/transport/grpc_status.h"
+
+namespace pagelift {
+
+grpc::Status ControlService::OpenSession(grpc::ServerContext* /*context*/,
+                                         const v1::OpenSessionRequest* request,
+                                         v1::OpenSessionResponse* response) {
+  absl::StatusOr<v1::OpenSessionResponse> opened = registry_.Open(*request);
+  if (opened.ok()) *response = *opened;
+  return ToGrpc(opened.status());
+}
+
+grpc::Status ControlService::ListSessions(
+    grpc::ServerContext* /*context*/, const v1::ListSessionsRequest* request,
+    v1::ListSessionsResponse* response) {
+  absl::StatusOr<std::vector<v1::SessionStatus>> sessions =
+      registry_.List(request->session());
+  if (!sessions.ok()) return ToGrpc(sessions.status());
+  for (v1::SessionStatus& session : *sessions) {
+    response->add_sessions()->Swap(&session);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlService::CancelSession(
+    grpc::ServerContext* /*context*/, const v1::CancelSessionRequest* request,
+    v1::CancelSessionResponse* /*response*/) {
+  return ToGrpc(registry_.Cancel(request->session()));
+}
+
+}  // namespace pagelift

@@ -1,0 +1,38 @@
+#include "daemon/pager/pager_options.h"
+
+#include "lib/base/command_line.h"
+#include "lib/process/service.h"
+
+namespace pagelift {
+
+std::optional<int> ParsePagerOptions(int argc, const char* const argv[],
+                                     PagerOptions* options) {
+  CommandLine line("pageliftd",
+                   "Serves the page faults of lazily restored processes.");
+  line.Add({"control", 0, "PATH",
+            "the Unix socket for `pagelift`; its directory is made if it is "
+            "missing",
+            &options->control});
+  line.Add({"ready-fd", 0, "N",
+            "write a newline to this descriptor when sessions can be opened",
+            &options->ready_fd});
+  line.Add({"exit-when-idle", 0, "DURATION",
+            "end after so long without a session (30s, 5m); default: never",
+            &options->exit_when_idle});
+  line.Add({"log-file", 0, "FILE", "append the log to FILE; default: stderr",
+            &options->log_file});
+  line.Add({"log-level", 0, "LEVEL",
+            "debug, info, warning or error (default: info)",
+            LogLevelInto(&options->log_level)});
+  line.Examples(
+      "SIGTERM and SIGINT end the daemon when every process it serves has all "
+      "its\nmemory; until then it goes on serving and opens no new "
+      "sessions.\n\n"
+      "Examples:\n"
+      "  pageliftd &\n"
+      "  pageliftd --control /run/user/1000/pagelift.sock "
+      "--log-file /var/log/pageliftd.log\n");
+  return line.ParseOrExitCode(argc, argv);
+}
+
+}  // namespace pagelift

@@ -1,0 +1,30 @@
+#ifndef PAGELIFT_DAEMON_PAGER_PAGER_OPTIONS_H_
+#define PAGELIFT_DAEMON_PAGER_PAGER_OPTIONS_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "lib/base/log.h"
+
+namespace pagelift {
+
+inline constexpr char kDefaultControlSocket[] = "/run/pagelift/pageliftd.sock";
+
+// What pageliftd is told on its command line.
+struct PagerOptions {
+  std::string control = kDefaultControlSocket;
+  int ready_fd = -1;
+  // Ends the daemon when it has had no session for so long; zero: never.
+  absl::Duration exit_when_idle;
+  LogLevel log_level = LogLevel::kInfo;
+  std::string log_file;  // Empty: stderr.
+};
+
+// Empty: go on. Otherwise main()'s result; the user has been told.
+std::optional<int> ParsePagerOptions(int argc, const char* const argv[],
+                                     PagerOptions* options);
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_DAEMON_PAGER_PAGER_OPTIONS_H_

@@ -1,0 +1,522 @@
+#include "daemon/pager/session/address_space.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/time/clock.h"
+#include "daemon/pager/event_loop/monotonic_time.h"
+#include "lib/base/log.h"
+
+namespace pagelift {
+namespace {
+
+// Zero pages are installed up to the next border of this many pages: they cost
+// 0.05 µs each where a fault costs a hundred.
+constexpr uint64_t kZeroBlock = 64;
+
+// How long a page must be without a mapping before we believe it.
+constexpr absl::Duration kDoubtFor = absl::Milliseconds(10);
+
+// How many full reads of the queue one drain does: a target that makes events
+// faster than we read them must not keep the lock for ever.
+constexpr int kMaxReads = 64;
+
+// To ask whether an address space exists; what lies there does not matter.
+constexpr PageId kAnyPage(1 << 16);
+
+UniqueFd OpenSpare() { return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+PageRange OnePage(PageId page) { return {page, PageCount(1)}; }
+
+constexpr PageStates kWanted = PageState::kMissing | PageState::kRequested;
+
+}  // namespace
+
+AddressSpace::AddressSpace(UserfaultFd uffd, PageMap map, RangeSet regions,
+                           std::optional<PidFd> pid, SessionStats& stats)
+    : stats_(stats),
+      pid_(std::move(pid)),
+      fd_(uffd.fd()),
+      uffd_(std::move(uffd)),
+      map_(std::move(map)),
+      regions_(std::move(regions)) {
+  if (pid_.has_value()) spare_fd_ = OpenSpare();
+}
+
+// --- Events ------------------------------------------------------------------
+
+absl::Status AddressSpace::Drain(std::vector<PageFault>* faults,
+                                 ForkCallback on_fork) {
+  absl::WriterMutexLock lock(&mu_);
+  return DrainLocked(faults, on_fork);
+}
+
+absl::Status AddressSpace::DrainLocked(std::vector<PageFault>* faults,
+                                       ForkCallback on_fork) {
+  if (uffd_.has_value()) SettleMovesLocked();
+  for (int reads = 0; uffd_.has_value() && reads < kMaxReads; ++reads) {
+    absl::StatusOr<absl::Span<Event>> events = uffd_->ReadEvents(buffer_);
+    if (!events.ok() &&
+        events.status().code() == absl::StatusCode::kResourceExhausted) {
+      return events.status();
+    }
+    if (!events.ok()) {
+      // A message that no kernel should send; the others are good.
+      LOG(Error) << "userfaultfd " << fd_ << ": " << events.status();
+    }
+    absl::Span<Event> decoded = events.ok() ? *events : buffer_.events();
+    for (Event& event : decoded) {
+      if (PageFault* fault = std::get_if<PageFault>(&event)) {
+        faults->push_back(*fault);
+      } else if (Forked* forked = std::get_if<Forked>(&event)) {
+        ApplyLocked(*forked, on_fork);
+      } else if (Remapped* remapped = std::get_if<Remapped>(&event)) {
+        ApplyLocked(*remapped);
+      } else if (Removed* removed = std::get_if<Removed>(&event)) {
+        ApplyLocked(*removed);
+      } else if (Unmapped* unmapped = std::get_if<Unmapped>(&event)) {
+        ApplyLocked(*unmapped);
+      }
+    }
+    if (events.ok() && decoded.size() < EventBuffer::kMessages) break;
+    if (!events.ok() && decoded.empty()) break;
+  }
+  return absl::OkStatus();
+}
+
+void AddressSpace::ApplyLocked(Forked& event, ForkCallback on_fork) {
+  stats_.forks.fetch_add(1, std::memory_order_relaxed);
+  UserfaultFd uffd = uffd_->OfForkedChild(std::move(event.child));
+  PageMap map = map_.Fork();
+  // MADV_WIPEONFORK has no event of its own; the child finds zeros there.
+  absl::StatusOr<RegisteredRanges> mappings = Mappings();
+  if (mappings.ok()) {
+    for (const Mapping& mapping : mappings->mappings()) {
+      if (mapping.wipe_on_fork) map.Erase(mapping.pages);
+    }
+  }
+  auto child = std::make_shared<AddressSpace>(
+      std::move(uffd), std::move(map), regions_, std::nullopt, stats_);
+  child->InheritDoubts(*this);
+  on_fork(std::move(child));
+}
+
+void AddressSpace::InheritDoubts(const AddressSpace& parent) {
+  // They are requested and nobody will answer: the child would wait for ever.
+  absl::MutexLock parents(&parent.doubts_mu_);
+  absl::MutexLock ours(&doubts_mu_);
+  doubts_ = parent.doubts_;
+}
+
+absl::StatusOr<RegisteredRanges> AddressSpace::Mappings() const {
+  if (!pid_.has_value() || pid_->HasExited()) {
+    return absl::NotFoundError("its process is not known");
+  }
+  // The child's descriptor may have been the last.
+  spare_fd_.reset();
+  absl::StatusOr<RegisteredRanges> mappings =
+      RegisteredRanges::OfProcess(pid_->pid());
+  spare_fd_ = OpenSpare();
+  return mappings;
+}
+
+void AddressSpace::ApplyLocked(const Remapped& event) {
+  stats_.remaps.fetch_add(1, std::memory_order_relaxed);
+  if (event.from.empty()) return;
+  const PageRange to{event.to, event.from.count};
+  // What made room for this was no older event after all. It covers the tail,
+  // too, by which the mapping has grown.
+  for (PageRange unmapped : std::exchange(disregarded_unmaps_, {})) {
+    if (unmapped.first == to.first) {
+      map_.Erase(unmapped);
+    } else {
+      disregarded_unmaps_.push_back(unmapped);
+    }
+  }
+  map_.Move(event.from.first, event.to, event.from.count);
+  // The old place stays registered until its unmap event, which does not come
+  // after MREMAP_DONTUNMAP.
+  regions_.Insert(to);
+  moved_in_.Insert(to);
+  has_recent_moves_.store(true, std::memory_order_release);
+  for (PageRange range : {event.from, to}) {
+    waiting_.Forget(range);
+    WakeLocked(range);
+  }
+}
+
+void AddressSpace::ApplyLocked(const Removed& event) {
+  stats_.removes.fetch_add(1, std::memory_order_relaxed);
+  map_.Erase(event.range);
+  waiting_.Forget(event.range);
+  WakeLocked(event.range);
+}
+
+void AddressSpace::ApplyLocked(const Unmapped& event) {
+  stats_.unmaps.fetch_add(1, std::memory_order_relaxed);
+  disregarded_unmaps_.erase(
+      std::remove_if(disregarded_unmaps_.begin(), disregarded_unmaps_.end(),
+                     [&](PageRange r) { return r.Overlaps(event.range); }),
+      disregarded_unmaps_.end());
+  // One thread's unmap event may come after another thread's remap to the same
+  // place: it is then about what lay there before.
+  RangeSet gone;
+  gone.Insert(event.range);
+  const std::vector<PageRange> kept =
+      StillRegistered(moved_in_.Intersect(event.range));
+  for (PageRange range : kept) gone.Erase(range);
+  if (!kept.empty()) disregarded_unmaps_.push_back(event.range);
+  for (PageRange range : gone.ranges()) DropLocked(range);
+  WakeLocked(event.range);
+}
+
+void AddressSpace::DropLocked(PageRange range) {
+  map_.Erase(range);
+  regions_.Erase(range);
+  moved_in_.Erase(range);
+  waiting_.Forget(range);
+}
+
+std::vector<PageRange> AddressSpace::StillRegistered(
+    const std::vector<PageRange>& moved_in) const {
+  if (moved_in.empty()) return {};
+  absl::StatusOr<RegisteredRanges> mappings = Mappings();
+  // Kept too long, an extent of unmapped pages harms nobody: its pages answer
+  // "no such mapping" and are let go. Dropped wrongly, data would read as zeros.
+  if (!mappings.ok()) return moved_in;
+  std::vector<PageRange> registered;
+  for (PageRange range : moved_in) {
+    for (PageRange part : mappings->RegisteredIn(range)) {
+      registered.push_back(part);
+    }
+  }
+  return registered;
+}
+
+void AddressSpace::SettleMovesLocked() {
+  if (moved_in_.empty()) return;
+  const Registration registration = uffd_->Probe(kAnyPage);
+  if (registration != Registration::kRegistered &&
+      registration != Registration::kNotRegistered) {
+    return;
+  }
+  // No event is under way, so every one that is older than the remaps we know
+  // was read.
+  moved_in_ = RangeSet();
+  disregarded_unmaps_.clear();
+  has_recent_moves_.store(false, std::memory_order_release);
+}
+
+// --- Faults ------------------------------------------------------------------
+
+AddressSpace::Answer AddressSpace::Resolve(PageId page, ImagePage* image) {
+  last_fault_.store(page.raw(), std::memory_order_relaxed);
+  absl::ReaderMutexLock lock(&mu_);
+  if (!uffd_.has_value() || gone()) return Answer::kGone;
+  std::optional<PageMap::Location> location = map_.Find(page);
+  if (!location.has_value()) return ResolveZero(page);
+  *image = location->image;
+  switch (location->state) {
+    case PageState::kMissing:
+    case PageState::kRequested: {
+      const bool ask = waiting_.Demand(page, absl::Now());
+      map_.Transition(page, PageState::kMissing, PageState::kRequested);
+      // An installer may have come between: it marks first and looks for waiting
+      // faults after, we enter the fault first and look at the mark after.
+      location = map_.Find(page);
+      if (location->state != PageState::kRequested) {
+        waiting_.Forget(OnePage(page));
+        WakeLocked(OnePage(page));
+        return Answer::kAnswered;
+      }
+      return ask ? Answer::kFetch : Answer::kOnItsWay;
+    }
+    case PageState::kPresent:
+      // Mostly an old message. But a page that was installed and is missing again
+      // without an event (a guard region that came and went) reads as zeros, and
+      // the kernel refuses a zero page where a page is.
+      return AnswerOutcome(page, uffd_->Zero(OnePage(page), WakeMode::kWake));
+    case PageState::kLost:
+      return AnswerOutcome(page, uffd_->Poison(OnePage(page), WakeMode::kWake));
+  }
+  return Answer::kAnswered;
+}
+
+AddressSpace::Answer AddressSpace::ResolveZero(PageId page) {
+  const PageId block_limit((page.raw() / kZeroBlock + 1) * kZeroBlock);
+  const PageRange region = regions_.RangeAround(page).Intersect(
+      PageRange::Between(page, block_limit));
+  PageRange zero = OnePage(page);
+  if (region.Contains(page)) zero = map_.UncoveredAround(page, region);
+  InstallResult result = uffd_->Zero(zero, WakeMode::kWake);
+  if (result.outcome == InstallResult::Outcome::kRangeGone &&
+      PageCount(1) < zero.count) {
+    // Perhaps only a border between two mappings.
+    result = uffd_->Zero(OnePage(page), WakeMode::kWake);
+  }
+  stats_.pages_zeroed.fetch_add(result.installed.raw(),
+                                std::memory_order_relaxed);
+  return AnswerOutcome(page, result);
+}
+
+AddressSpace::Answer AddressSpace::AnswerOutcome(PageId page,
+                                                 const InstallResult& result) {
+  using Installing = InstallResult::Outcome;
+  switch (result.outcome) {
+    case Installing::kInstalled:
+    case Installing::kInterrupted:
+      break;
+    case Installing::kAlreadyPresent:
+    case Installing::kRangeGone:
+      // Present: nobody was woken. Gone: the thread finds out for itself.
+      WakeLocked(OnePage(page));
+      break;
+    case Installing::kTargetGone:
+      MarkGone();
+      return Answer::kGone;
+    case Installing::kFailed:
+    case Installing::kSourceFault:
+      LOG(Error) << "fault at " << page << ": " << result;
+      [[fallthrough]];
+    case Installing::kEventPending:
+    case Installing::kNoMemory:
+      waiting_.Defer(page, absl::Now());
+      return Answer::kDeferred;
+  }
+  if (!waiting_.empty()) {
+    waiting_.Answered(
+        OnePage(page),
+        [this](absl::Duration d) { stats_.fault_latency.Record(d); },
+        absl::Now());
+  }
+  return Answer::kAnswered;
+}
+
+// --- Installing --------------------------------------------------------------
+
+AddressSpace::Outcome AddressSpace::Install(ImageRange range,
+                                            PageCursor::Pieces pieces,
+                                            PageCount skip) {
+  absl::ReaderMutexLock lock(&mu_);
+  if (!uffd_.has_value() || gone()) return Outcome::kGone;
+  Outcome outcome = Outcome::kDone;
+  map_.ForEachTarget(range, kWanted, [&](const PageMap::Piece& piece) {
+    mu_.AssertReaderHeld();
+    if (outcome != Outcome::kDone) return;
+    if (pieces.empty()) {
+      outcome = InstallRun(piece.pages, {});
+      return;
+    }
+    PageCursor cursor(pieces, skip + (piece.image - range.first));
+    PageRange rest = piece.pages;
+    while (!rest.empty() && outcome == Outcome::kDone) {
+      absl::Span<const std::byte> bytes = cursor.Next(rest.count);
+      const PageCount count(bytes.size() / kPageSize);
+      outcome = InstallRun({rest.first, count}, bytes);
+      rest = {rest.first + count, rest.count - count};
+    }
+  });
+  return outcome;
+}
+
+AddressSpace::Outcome AddressSpace::InstallRun(
+    PageRange pages, absl::Span<const std::byte> bytes) {
+  const bool zero = bytes.empty();
+  PageRange rest = pages;
+  while (!rest.empty()) {
+    absl::Span<const std::byte> left =
+        zero ? bytes : bytes.last(rest.count.bytes());
+    InstallResult result = zero ? uffd_->Zero(rest, WakeMode::kWake)
+                                : uffd_->Copy(rest.first, left, WakeMode::kWake);
+    PageCount settled = result.installed;
+    if (PageCount(0) < settled) MarkInstalled({rest.first, settled});
+    switch (result.outcome) {
+      case InstallResult::Outcome::kInstalled:
+      case InstallResult::Outcome::kInterrupted:
+        break;
+      case InstallResult::Outcome::kAlreadyPresent:
+        WakeLocked(OnePage(rest.first));
+        MarkInstalled(OnePage(rest.first));
+        settled = PageCount(1);
+        break;
+      case InstallResult::Outcome::kRangeGone: {
+        if (rest.count == PageCount(1)) {
+          absl::MutexLock lock(&doubts_mu_);
+          doubts_.push_back({rest.first, MonotonicNow()});
+          return Outcome::kDone;
+        }
+        // Perhaps only a border between two mappings.
+        settled = PageCount(rest.count.raw() / 2);
+        Outcome half = InstallRun({rest.first, settled},
+                                  zero ? left : left.first(settled.bytes()));
+        if (half != Outcome::kDone) return half;
+        break;
+      }
+      case InstallResult::Outcome::kSourceFault:
+        LOG(Error) << "the contents of " << rest.first
+                   << " cannot be read any more (was the image truncated?)";
+        MarkLost(OnePage(rest.first));
+        settled = PageCount(1);
+        break;
+      case InstallResult::Outcome::kTargetGone:
+        MarkGone();
+        return Outcome::kGone;
+      case InstallResult::Outcome::kEventPending:
+        return Outcome::kEventPending;
+      case InstallResult::Outcome::kFailed:
+        LOG(Error) << "installing " << rest << ": " << result;
+        [[fallthrough]];
+      case InstallResult::Outcome::kNoMemory:
+        return Outcome::kNoMemory;
+    }
+    rest = {rest.first + settled, rest.count - settled};
+  }
+  return Outcome::kDone;
+}
+
+void AddressSpace::MarkInstalled(PageRange pages) {
+  const PageCount changed =
+      map_.TransitionRange(pages, kWanted, PageState::kPresent);
+  stats_.pages_installed.fetch_add(changed.raw(), std::memory_order_relaxed);
+  if (waiting_.empty()) return;
+  waiting_.Answered(
+      pages, [this](absl::Duration d) { stats_.fault_latency.Record(d); },
+      absl::Now());
+}
+
+void AddressSpace::MarkLost(PageRange pages) {
+  const PageCount changed =
+      map_.TransitionRange(pages, kWanted, PageState::kLost);
+  stats_.pages_lost.fetch_add(changed.raw(), std::memory_order_relaxed);
+  // Where that is not possible now, those who wait look again, and Resolve()
+  // poisons page by page.
+  uffd_->Poison(pages, WakeMode::kLeaveAsleep);
+  waiting_.Forget(pages);
+  WakeLocked(pages);
+}
+
+AddressSpace::Outcome AddressSpace::Lose(ImageRange range) {
+  absl::ReaderMutexLock lock(&mu_);
+  if (!uffd_.has_value() || gone()) return Outcome::kGone;
+  map_.ForEachTarget(range, kWanted, [&](const PageMap::Piece& piece) {
+    mu_.AssertReaderHeld();
+    MarkLost(piece.pages);
+  });
+  return Outcome::kDone;
+}
+
+void AddressSpace::GiveBack(ImageRange range) {
+  absl::ReaderMutexLock lock(&mu_);
+  map_.ForEachTarget(range, PageState::kRequested,
+                     [&](const PageMap::Piece& piece) {
+                       mu_.AssertReaderHeld();
+                       map_.TransitionRange(piece.pages, PageState::kRequested,
+                                            PageState::kMissing);
+                       waiting_.DeferAll(piece.pages);
+                     });
+}
+
+std::optional<PageMap::Piece> AddressSpace::ClaimMissing(PageId from,
+                                                         PageCount most) {
+  absl::ReaderMutexLock lock(&mu_);
+  if (!uffd_.has_value() || gone()) return std::nullopt;
+  return map_.ClaimMissing(from, most);
+}
+
+bool AddressSpace::SettleDoubts() {
+  std::vector<Doubt> doubts;
+  {
+    absl::MutexLock lock(&doubts_mu_);
+    doubts.swap(doubts_);
+  }
+  if (doubts.empty() && !has_doubts()) return false;
+  std::vector<Doubt> still;
+  {
+    absl::WriterMutexLock lock(&mu_);
+    if (uffd_.has_value()) SettleMovesLocked();
+    for (const Doubt& doubt : doubts) {
+      if (!uffd_.has_value() || gone()) return false;
+      std::optional<PageMap::Location> location = map_.Find(doubt.page);
+      if (!location.has_value() || location->state != PageState::kRequested) {
+        continue;
+      }
+      const PageRange page = OnePage(doubt.page);
+      Registration registration = uffd_->Probe(doubt.page);
+      if (registration == Registration::kTargetGone) {
+        MarkGone();
+      } else if (registration == Registration::kRegistered) {
+        map_.Transition(doubt.page, PageState::kRequested, PageState::kMissing);
+        waiting_.DeferAll(page);
+      } else if (registration == Registration::kNotRegistered &&
+                 MonotonicNow() - doubt.since >= kDoubtFor) {
+        LOG(Debug) << "page " << doubt.page << " is not mapped any more";
+        map_.Erase(page);
+        waiting_.Forget(page);
+        WakeLocked(page);
+      } else {
+        still.push_back(doubt);
+      }
+    }
+  }
+  {
+    absl::MutexLock lock(&doubts_mu_);
+    doubts_.insert(doubts_.end(), still.begin(), still.end());
+  }
+  return has_doubts();
+}
+
+void AddressSpace::WakeLocked(PageRange pages) {
+  absl::Status status = uffd_->Wake(pages);
+  if (!status.ok()) LOG(Error) << "waking " << pages << ": " << status;
+}
+
+// --- The end -----------------------------------------------------------------
+
+PageMap::Counts AddressSpace::counts() const {
+  absl::ReaderMutexLock lock(&mu_);
+  return map_.counts();
+}
+
+bool AddressSpace::complete() const {
+  const PageMap::Counts counts = this->counts();
+  return counts.missing + counts.requested + counts.lost == PageCount(0);
+}
+
+bool AddressSpace::Detach(ForkCallback on_fork) {
+  absl::WriterMutexLock lock(&mu_);
+  if (!uffd_.has_value()) return true;
+  std::vector<PageFault> faults;  // All woken below.
+  if (!DrainLocked(&faults, on_fork).ok()) return false;
+  const PageMap::Counts counts = map_.counts();
+  if (counts.missing + counts.requested + counts.lost != PageCount(0)) {
+    return false;
+  }
+  for (PageRange region : regions_.ranges()) {
+    // Fails where nothing is mapped any more, which is as good.
+    absl::Status ignored = uffd_->Unregister(region);
+    WakeLocked(region);
+  }
+  uffd_.reset();
+  closed_.store(true, std::memory_order_release);
+  return true;
+}
+
+void AddressSpace::Bury() {
+  absl::WriterMutexLock lock(&mu_);
+  CHECK(gone()) << "I4: closing the userfaultfd of a target that lives";
+  uffd_.reset();
+  map_ = PageMap();
+  waiting_.Forget({PageId(0), PageCount(~uint64_t{0} >> kPageShift)});
+  closed_.store(true, std::memory_order_release);
+}
+
+void AddressSpace::CheckAlive() {
+  absl::ReaderMutexLock lock(&mu_);
+  if (!uffd_.has_value()) return;
+  if (uffd_->Probe(kAnyPage) == Registration::kTargetGone) MarkGone();
+}
+
+}  // namespace pagelift

@@ -1,0 +1,202 @@
+#ifndef PAGELIFT_DAEMON_PAGER_SESSION_ADDRESS_SPACE_H_
+#define PAGELIFT_DAEMON_PAGER_SESSION_ADDRESS_SPACE_H_
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "daemon/pager/session/page_cursor.h"
+#include "daemon/pager/session/session_stats.h"
+#include "daemon/pager/session/waiting_faults.h"
+#include "lib/base/unique_fd.h"
+#include "lib/memory/page.h"
+#include "lib/memory/page_map.h"
+#include "lib/memory/range_set.h"
+#include "lib/process/pidfd.h"
+#include "lib/process/registered_ranges.h"
+#include "lib/uffd/event.h"
+#include "lib/uffd/userfault_fd.h"
+
+namespace pagelift {
+
+// One address space that is being filled: its userfaultfd and the page map that
+// is kept true while the target forks, remaps, discards and unmaps.
+//
+// The rule that everything rests on: whether a page is still wanted and the
+// system call that installs it are one step against the events. So installers
+// hold `mu_` shared around look-up, ioctl and mark, at most 64 KiB a time; the
+// event thread holds it exclusively around reading the messages and applying
+// them, because it is the read that lets the target go on.
+//
+// Invariants (docs/design.md): I1 no page is installed twice with different
+// contents, and none as zero because of an error; I2 no image byte goes into a
+// range after its remove or unmap event was read; I3 every fault that was read is
+// answered; I4 the userfaultfd is closed only when no page is missing, requested
+// or lost, or the target is gone.
+//
+// Thread-safe. Drain() and Resolve() are for the session's event thread only.
+class AddressSpace {
+ public:
+  using ForkCallback =
+      absl::FunctionRef<void(std::shared_ptr<AddressSpace> child)>;
+
+  // What became of a fault.
+  enum class Answer {
+    kAnswered,   // The thread goes on.
+    kFetch,      // Ask the source for the page.
+    kOnItsWay,   // It was asked for.
+    kDeferred,   // Not now: an event waits. RetryDeferred() soon.
+    kGone,       // There is no target any more.
+  };
+  // What became of pages that arrived.
+  enum class Outcome {
+    kDone,          // Every page that is wanted is there.
+    kEventPending,  // An event must be read before anything can be installed.
+    kNoMemory,      // The target is at its limit.
+    kGone,
+  };
+
+  // `regions` is what is registered with `uffd`; `stats` must outlive this. `pid`
+  // is missing for forked children, whose fork event does not tell it.
+  AddressSpace(UserfaultFd uffd, PageMap map, RangeSet regions,
+               std::optional<PidFd> pid, SessionStats& stats);
+
+  // Reads all that is queued and applies the events in order; then appends the
+  // faults, which are only hints. `on_fork` is called for every child while no
+  // install into this address space can happen.
+  // kResourceExhausted: no descriptor is free for a child; nothing is lost, the
+  // child waits.
+  absl::Status Drain(std::vector<PageFault>* faults, ForkCallback on_fork)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Decides a fault against the map as it is now. With kFetch, `image` is set.
+  Answer Resolve(PageId page, ImagePage* image) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Installs what is wanted of `range`, whose contents start `skip` pages into
+  // `pieces`; without pieces the pages are zero.
+  // REQUIRES: range.count <= kInstallStep.
+  Outcome Install(ImageRange range, PageCursor::Pieces pieces, PageCount skip)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // The most pages installed under one hold of the lock: about 20 µs.
+  static constexpr PageCount kInstallStep{16};
+
+  // Requests for `range` came to nothing: missing again.
+  void GiveBack(ImageRange range) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The contents of `range` are lost: whoever touches them gets SIGBUS.
+  Outcome Lose(ImageRange range) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // See PageMap::ClaimMissing. Nothing if the target is gone.
+  std::optional<PageMap::Piece> ClaimMissing(PageId from, PageCount most)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Pages that answered "no such mapping": looks again, and lets go of those
+  // that are really not registered. Also finds out whether the remaps that were
+  // read are past. True if something is still in doubt.
+  bool SettleDoubts() ABSL_LOCKS_EXCLUDED(mu_);
+  bool has_doubts() const ABSL_LOCKS_EXCLUDED(doubts_mu_) {
+    if (has_recent_moves_.load(std::memory_order_acquire)) return true;
+    absl::MutexLock lock(&doubts_mu_);
+    return !doubts_.empty();
+  }
+
+  // Nothing is left to fetch.
+  bool complete() const ABSL_LOCKS_EXCLUDED(mu_);
+  PageMap::Counts counts() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Reads what is still queued, then unregisters everything, wakes everybody and
+  // closes the userfaultfd: the target runs without us. False, and nothing done,
+  // if a page is missing after all. REQUIRES: `complete()` was true.
+  bool Detach(ForkCallback on_fork) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Closes the userfaultfd of a target that is gone. REQUIRES: gone().
+  void Bury() ABSL_LOCKS_EXCLUDED(mu_);
+
+  bool gone() const { return gone_.load(std::memory_order_acquire); }
+  void MarkGone() { gone_.store(true, std::memory_order_release); }
+  // Asks the kernel whether the target's memory is still there. No event tells
+  // of exec, and a process that has exited proves nothing: a vfork child may
+  // live on in its memory.
+  void CheckAlive() ABSL_LOCKS_EXCLUDED(mu_);
+
+  bool closed() const { return closed_.load(std::memory_order_acquire); }
+  int fd() const { return fd_; }  // To poll, until closed().
+  const std::optional<PidFd>& pid() const { return pid_; }
+  WaitingFaults& waiting() { return waiting_; }
+  PageId last_fault() const {
+    return PageId(last_fault_.load(std::memory_order_relaxed));
+  }
+
+ private:
+  struct Doubt {
+    PageId page;
+    absl::Duration since;  // MonotonicNow().
+  };
+
+  absl::Status DrainLocked(std::vector<PageFault>* faults,
+                           ForkCallback on_fork)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ApplyLocked(Forked& event, ForkCallback on_fork)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ApplyLocked(const Remapped& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ApplyLocked(const Removed& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ApplyLocked(const Unmapped& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void DropLocked(PageRange range) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The parts of `moved_in` that may be registered now.
+  std::vector<PageRange> StillRegistered(
+      const std::vector<PageRange>& moved_in) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void SettleMovesLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void InheritDoubts(const AddressSpace& parent)
+      ABSL_LOCKS_EXCLUDED(doubts_mu_);
+  // Of the target; unknown for forked children.
+  absl::StatusOr<RegisteredRanges> Mappings() const;
+
+  Answer ResolveZero(PageId page) ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  Answer AnswerOutcome(PageId page, const InstallResult& result)
+      ABSL_SHARED_LOCKS_REQUIRED(mu_);
+
+  // Installs one run; `bytes` empty means zeros.
+  Outcome InstallRun(PageRange pages, absl::Span<const std::byte> bytes)
+      ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  void MarkInstalled(PageRange pages) ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  void MarkLost(PageRange pages) ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  void WakeLocked(PageRange pages) ABSL_SHARED_LOCKS_REQUIRED(mu_);
+
+  SessionStats& stats_;
+  const std::optional<PidFd> pid_;
+  const int fd_;
+  WaitingFaults waiting_;
+  std::atomic<bool> gone_{false};
+  std::atomic<bool> closed_{false};
+  std::atomic<uint64_t> last_fault_{0};
+  EventBuffer buffer_;  // The event thread's.
+
+  mutable absl::Mutex mu_;
+  std::optional<UserfaultFd> uffd_ ABSL_GUARDED_BY(mu_);
+  // Its states change under the shared lock, its structure under the exclusive.
+  PageMap map_ ABSL_GUARDED_BY(mu_);
+  RangeSet regions_ ABSL_GUARDED_BY(mu_);
+  // Where remaps have moved memory to, as long as events that are older than
+  // them may be under way: an unmap event of such a range may be about what lay
+  // there before.
+  RangeSet moved_in_ ABSL_GUARDED_BY(mu_);
+  std::atomic<bool> has_recent_moves_{false};  // !moved_in_.empty()
+  // The unmap events that were taken for such older ones.
+  std::vector<PageRange> disregarded_unmaps_ ABSL_GUARDED_BY(mu_);
+  // Closed to read the mappings when no descriptor is free.
+  mutable UniqueFd spare_fd_;
+
+  mutable absl::Mutex doubts_mu_;
+  std::vector<Doubt> doubts_ ABSL_GUARDED_BY(doubts_mu_);
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_DAEMON_PAGER_SESSION_ADDRESS_SPACE_H_

@@ -1,0 +1,428 @@
+// The test is the event thread and the source; threads of this process are the
+// target. The kernel is the real one.
+
+#include "daemon/pager/session/address_space.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <memory>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/testing/status_matchers.h"
+#include "lib/source/testing/page_pattern.h"
+#include "lib/uffd/testing/faulting_thread.h"
+#include "lib/uffd/testing/forked_child.h"
+#include "lib/uffd/testing/mapped_pages.h"
+
+namespace pagelift {
+namespace {
+
+using Answer = AddressSpace::Answer;
+using Outcome = AddressSpace::Outcome;
+using ::testing::SizeIs;
+
+constexpr PageCount kPages{64};
+// Pages from here on are not in the image.
+constexpr PageCount kInImage{40};
+// Nothing is registered from here on.
+constexpr PageCount kRegistered{48};
+constexpr int kMoveTo = MREMAP_MAYMOVE | MREMAP_FIXED;
+
+int FirstByteOf(uint64_t image_page) {
+  return static_cast<int>(PatternOf(ImagePage(image_page))[0]);
+}
+
+class AddressSpaceTest : public ::testing::Test {
+ protected:
+  void SetUp() override { Adopt(kRegistered, std::nullopt); }
+
+  void Adopt(PageCount registered, std::optional<PidFd> pid) {
+    space_.reset();  // Two cannot have the same pages.
+    ASSERT_OK_AND_ASSIGN(UserfaultFd uffd, UserfaultFd::Open(kLayoutEvents));
+    const PageRange range{pages_.at(0), registered};
+    ASSERT_OK(uffd.Register(range, FaultKind::kMissing));
+    PageMap map;
+    ASSERT_OK(map.Add({pages_.at(0), kInImage}, ImagePage(0)));
+    RangeSet regions;
+    regions.Insert(range);
+    space_ = std::make_shared<AddressSpace>(std::move(uffd), std::move(map),
+                                            regions, std::move(pid), stats_);
+  }
+
+  // Reads and applies what is queued; the faults are in faults_.
+  void Drain() { Drain(*space_); }
+  void Drain(AddressSpace& space) {
+    EXPECT_OK(space.Drain(&faults_, [this](std::shared_ptr<AddressSpace> c) {
+      children_.push_back(std::move(c));
+    }));
+  }
+
+  // Drains until `thread` has ended; resolves no fault.
+  void DrainUntilEnded(const FaultingThread& thread) {
+    const absl::Time deadline = absl::Now() + kSoon;
+    while (!thread.has_ended() && absl::Now() < deadline) Drain();
+  }
+
+  // As a session does, with a source that answers at once: drains and resolves
+  // until `thread` has ended.
+  void ServeUntilEnded(AddressSpace& space, const FaultingThread& thread) {
+    const absl::Time deadline = absl::Now() + kSoon;
+    while (!thread.has_ended() && absl::Now() < deadline) {
+      Drain(space);
+      std::vector<PageId> pages = space.waiting().Deferred();
+      for (const PageFault& fault : faults_) pages.push_back(fault.page);
+      faults_.clear();
+      for (PageId page : pages) {
+        ImagePage image;
+        if (space.Resolve(page, &image) == Answer::kFetch) {
+          InstallWhenPossible(space, image.raw(), 1);
+        }
+      }
+    }
+  }
+  int Touch(uint64_t page) { return TouchAt(pages_.at(page)); }
+  int TouchAt(PageId page) {
+    FaultingThread thread = FaultingThread::StartRead(
+        reinterpret_cast<std::byte*>(AddressOf(page)));
+    ServeUntilEnded(*space_, thread);
+    return thread.Result().value_or(-1);
+  }
+
+  Outcome Install(AddressSpace& space, uint64_t first, uint64_t count) {
+    std::vector<std::byte> bytes;
+    for (uint64_t i = 0; i < count; ++i) {
+      const PageBytes page = PatternOf(ImagePage(first + i));
+      bytes.insert(bytes.end(), page.begin(), page.end());
+    }
+    const absl::Span<const std::byte> piece = bytes;
+    return space.Install({ImagePage(first), PageCount(count)}, {&piece, 1},
+                         PageCount(0));
+  }
+  void InstallWhenPossible(AddressSpace& space, uint64_t first,
+                           uint64_t count) {
+    const absl::Time deadline = absl::Now() + kSoon;
+    while (Install(space, first, count) != Outcome::kDone &&
+           absl::Now() < deadline) {
+      Drain(space);
+    }
+  }
+
+  // Until a fault was read; resolves it.
+  Answer AnswerToFault(uint64_t page) {
+    const absl::Time deadline = absl::Now() + kSoon;
+    while (faults_.empty() && absl::Now() < deadline) Drain();
+    faults_.clear();
+    ImagePage image;
+    return space_->Resolve(pages_.at(page), &image);
+  }
+
+  FaultingThread StartMove(uint64_t from, uint64_t count, PageId to,
+                           uint64_t to_count, int flags = kMoveTo) {
+    return FaultingThread::Start(
+        [at = pages_.data(from), count, to, to_count, flags] {
+          return mremap(at, PageCount(count).bytes(),
+                        PageCount(to_count).bytes(), flags,
+                        AddressOf(to)) != MAP_FAILED;
+        });
+  }
+  void Move(uint64_t from, uint64_t count, PageId to, uint64_t to_count,
+            int flags = kMoveTo) {
+    FaultingThread thread = StartMove(from, count, to, to_count, flags);
+    DrainUntilEnded(thread);
+    ASSERT_EQ(thread.Result(), 1) << "mremap failed";
+  }
+  FaultingThread StartAdvise(uint64_t page, uint64_t count, int advice) {
+    return FaultingThread::Start([at = pages_.data(page), count, advice] {
+      return madvise(at, PageCount(count).bytes(), advice);
+    });
+  }
+
+  MappedPages pages_{kPages};
+  MappedPages elsewhere_{kPages};
+  SessionStats stats_;
+  std::shared_ptr<AddressSpace> space_;
+  std::vector<PageFault> faults_;
+  std::vector<std::shared_ptr<AddressSpace>> children_;
+};
+
+TEST_F(AddressSpaceTest, AMissingPageIsAskedForOnceHoweverManyWait) {
+  FaultingThread first = FaultingThread::StartRead(pages_.data(3));
+  FaultingThread second = FaultingThread::StartRead(pages_.data(3));
+  const absl::Time deadline = absl::Now() + kSoon;
+  while (faults_.size() < 2 && absl::Now() < deadline) Drain();
+  ImagePage image;
+  EXPECT_EQ(space_->Resolve(pages_.at(3), &image), Answer::kFetch);
+  EXPECT_EQ(image, ImagePage(3));
+  EXPECT_EQ(space_->Resolve(pages_.at(3), &image), Answer::kOnItsWay);
+  EXPECT_EQ(Install(*space_, 3, 1), Outcome::kDone);
+  EXPECT_EQ(first.Result(), FirstByteOf(3));
+  EXPECT_EQ(second.Result(), FirstByteOf(3));
+  EXPECT_TRUE(space_->waiting().empty());
+}
+
+TEST_F(AddressSpaceTest, ADemandAsksAgainForWhatPrefetchAskedFor) {
+  ASSERT_TRUE(space_->ClaimMissing(pages_.at(0), PageCount(8)).has_value());
+  FaultingThread thread = FaultingThread::StartRead(pages_.data(5));
+  EXPECT_EQ(AnswerToFault(5), Answer::kFetch);
+  EXPECT_EQ(Install(*space_, 5, 1), Outcome::kDone);
+  EXPECT_EQ(thread.Result(), FirstByteOf(5));
+  // What prefetch brings later finds it there.
+  EXPECT_EQ(Install(*space_, 0, 8), Outcome::kDone);
+  EXPECT_EQ(stats_.pages_installed, 8u);
+}
+
+TEST_F(AddressSpaceTest, APageThatTheImageDoesNotHaveIsZero) {
+  EXPECT_EQ(Touch(44), 0);
+  EXPECT_LE(1u, stats_.pages_zeroed);
+}
+
+TEST_F(AddressSpaceTest, AReplyAfterADiscardIsDropped) {
+  ASSERT_TRUE(space_->ClaimMissing(pages_.at(0), kInImage).has_value());
+  FaultingThread discard = StartAdvise(2, 3, MADV_DONTNEED);
+  ASSERT_TRUE(discard.WaitUntilBlocked());
+  EXPECT_EQ(Install(*space_, 0, 8), Outcome::kEventPending);
+  DrainUntilEnded(discard);
+  InstallWhenPossible(*space_, 0, 8);
+  EXPECT_EQ(Touch(1), FirstByteOf(1));
+  for (uint64_t page : {2, 3, 4}) EXPECT_EQ(Touch(page), 0) << page;
+  EXPECT_EQ(Touch(5), FirstByteOf(5));
+}
+
+TEST_F(AddressSpaceTest, AReplyAfterAMoveLandsAtTheNewPlace) {
+  ASSERT_TRUE(space_->ClaimMissing(pages_.at(0), kInImage).has_value());
+  Move(4, 4, elsewhere_.at(4), 4);
+  InstallWhenPossible(*space_, 4, 4);
+  EXPECT_EQ(TouchAt(elsewhere_.at(6)), FirstByteOf(6));
+}
+
+TEST_F(AddressSpaceTest, AFaultIsDeferredWhileAnEventWaits) {
+  FaultingThread thread = FaultingThread::StartRead(pages_.data(44));
+  ASSERT_TRUE(thread.WaitUntilBlocked());
+  while (faults_.empty()) Drain();
+  FaultingThread discard = StartAdvise(0, 1, MADV_DONTNEED);
+  ASSERT_TRUE(discard.WaitUntilBlocked());
+  EXPECT_EQ(AnswerToFault(44), Answer::kDeferred);
+  EXPECT_TRUE(space_->waiting().any_deferred());
+  ServeUntilEnded(*space_, thread);
+  EXPECT_EQ(thread.Result(), 0);
+  EXPECT_TRUE(space_->waiting().empty());
+}
+
+TEST_F(AddressSpaceTest, ALostPageRaisesSigbusForWhoWaitsAndWhoComes) {
+  FaultingThread waiting = FaultingThread::StartRead(pages_.data(5));
+  EXPECT_EQ(AnswerToFault(5), Answer::kFetch);
+  EXPECT_EQ(space_->Lose({ImagePage(5), PageCount(2)}), Outcome::kDone);
+  ServeUntilEnded(*space_, waiting);
+  EXPECT_EQ(waiting.Result(), std::nullopt);
+  EXPECT_EQ(Touch(6), -1);
+  EXPECT_FALSE(space_->complete());
+}
+
+TEST_F(AddressSpaceTest, APageThatIsLostWhileAnEventWaitsStillWakesItsThread) {
+  FaultingThread waiting = FaultingThread::StartRead(pages_.data(5));
+  EXPECT_EQ(AnswerToFault(5), Answer::kFetch);
+  FaultingThread discard = StartAdvise(20, 1, MADV_DONTNEED);
+  ASSERT_TRUE(discard.WaitUntilBlocked());
+  space_->Lose({ImagePage(5), PageCount(1)});
+  ServeUntilEnded(*space_, waiting);
+  EXPECT_EQ(waiting.Result(), std::nullopt);
+}
+
+TEST_F(AddressSpaceTest, LosingARangeAcrossMappingsWakesAllItsThreads) {
+  ASSERT_EQ(madvise(pages_.data(6), kPageSize, MADV_DONTDUMP), 0);
+  FaultingThread waiting = FaultingThread::StartRead(pages_.data(7));
+  EXPECT_EQ(AnswerToFault(7), Answer::kFetch);
+  space_->Lose({ImagePage(4), PageCount(8)});
+  ServeUntilEnded(*space_, waiting);
+  EXPECT_EQ(waiting.Result(), std::nullopt);
+}
+
+TEST_F(AddressSpaceTest, ARequestThatCameToNothingIsMadeAgain) {
+  FaultingThread thread = FaultingThread::StartRead(pages_.data(5));
+  EXPECT_EQ(AnswerToFault(5), Answer::kFetch);
+  space_->GiveBack({ImagePage(5), PageCount(1)});
+  EXPECT_TRUE(space_->waiting().any_deferred());
+  ImagePage image;
+  EXPECT_EQ(space_->Resolve(pages_.at(5), &image), Answer::kFetch);
+  EXPECT_EQ(image, ImagePage(5));
+  Install(*space_, 5, 1);
+  EXPECT_EQ(thread.Result(), FirstByteOf(5));
+}
+
+TEST_F(AddressSpaceTest, ARangeAcrossMappingsIsInstalledInParts) {
+  ASSERT_EQ(madvise(pages_.data(6), kPageSize, MADV_DONTDUMP), 0);
+  EXPECT_EQ(Install(*space_, 0, 16), Outcome::kDone);
+  EXPECT_EQ(stats_.pages_installed, 16u);
+  EXPECT_FALSE(space_->has_doubts());
+}
+
+TEST_F(AddressSpaceTest, PagesWithoutAMappingAreLetGoAfterAWhile) {
+  Adopt(PageCount(32), std::nullopt);  // Of the image's 40 pages.
+  ASSERT_TRUE(space_->ClaimMissing(pages_.at(0), kInImage).has_value());
+  for (uint64_t i = 0; i < 40; i += 8) {
+    EXPECT_EQ(Install(*space_, i, 8), Outcome::kDone);
+  }
+  EXPECT_TRUE(space_->has_doubts());
+  EXPECT_FALSE(space_->complete());
+  const absl::Time deadline = absl::Now() + kSoon;
+  while (space_->SettleDoubts() && absl::Now() < deadline) {
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(space_->complete());
+  EXPECT_EQ(space_->counts().present, PageCount(32));
+}
+
+TEST_F(AddressSpaceTest, AReplyAfterAForkReachesParentAndChild) {
+  ASSERT_TRUE(space_->ClaimMissing(pages_.at(0), kInImage).has_value());
+  ForkedChild child([at = pages_.data(7)] {
+    return static_cast<int>(*const_cast<volatile std::byte*>(at));
+  });
+  DrainUntilEnded(child.forking_thread());
+  ASSERT_THAT(children_, SizeIs(1));
+  EXPECT_EQ(children_[0]->counts().requested, kInImage);
+  InstallWhenPossible(*space_, 0, 16);
+  InstallWhenPossible(*children_[0], 0, 16);
+  child.Run();
+  EXPECT_EQ(child.ExitCode(), FirstByteOf(7));
+  EXPECT_EQ(Touch(7), FirstByteOf(7));
+}
+
+TEST_F(AddressSpaceTest, AForkedChildInheritsDoubts) {
+  Adopt(PageCount(32), std::nullopt);
+  ASSERT_TRUE(space_->ClaimMissing(pages_.at(0), kInImage).has_value());
+  for (uint64_t i = 0; i < 40; i += 8) Install(*space_, i, 8);
+  ForkedChild child;
+  DrainUntilEnded(child.forking_thread());
+  ASSERT_THAT(children_, SizeIs(1));
+  EXPECT_FALSE(children_[0]->complete());
+  const absl::Time deadline = absl::Now() + kSoon;
+  while (children_[0]->SettleDoubts() && absl::Now() < deadline) {
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(children_[0]->complete());
+}
+
+TEST_F(AddressSpaceTest, WhatIsWipedOnForkIsZeroInTheChild) {
+  ASSERT_OK_AND_ASSIGN(PidFd self, PidFd::Open(getpid()));
+  Adopt(kRegistered, std::move(self));
+  ASSERT_EQ(madvise(pages_.data(4), 4 * kPageSize, MADV_WIPEONFORK), 0);
+  ForkedChild child;
+  DrainUntilEnded(child.forking_thread());
+  ASSERT_THAT(children_, SizeIs(1));
+  EXPECT_EQ(children_[0]->counts().missing, kInImage - PageCount(4));
+  EXPECT_EQ(space_->counts().missing, kInImage);
+}
+
+TEST_F(AddressSpaceTest, TheTailOfAMappingThatGrewWhileItMovedIsZero) {
+  Move(0, 4, elsewhere_.at(0), 8);
+  EXPECT_EQ(TouchAt(elsewhere_.at(3)), FirstByteOf(3));
+  EXPECT_EQ(TouchAt(elsewhere_.at(4)), 0);
+}
+
+TEST_F(AddressSpaceTest, WhatIsMovedOverIsNotLeftInTheTail) {
+  Move(0, 8, elsewhere_.at(0), 8);
+  // Its unmap event comes when the new mapping is there already.
+  Move(16, 4, elsewhere_.at(0), 8);
+  EXPECT_EQ(TouchAt(elsewhere_.at(3)), FirstByteOf(19));
+  EXPECT_EQ(TouchAt(elsewhere_.at(4)), 0);
+  EXPECT_EQ(TouchAt(elsewhere_.at(7)), 0);
+}
+
+TEST_F(AddressSpaceTest, WhatIsMovedOverIsNotLeftInTheTailOfAKnownProcess) {
+  ASSERT_OK_AND_ASSIGN(PidFd self, PidFd::Open(getpid()));
+  Adopt(kRegistered, std::move(self));
+  Move(0, 8, elsewhere_.at(0), 8);
+  Move(16, 4, elsewhere_.at(0), 8);
+  EXPECT_EQ(TouchAt(elsewhere_.at(3)), FirstByteOf(19));
+  EXPECT_EQ(TouchAt(elsewhere_.at(7)), 0);
+}
+
+TEST_F(AddressSpaceTest, AnUnmapThatIsOlderThanAMoveToTheSamePlaceIsIgnored) {
+  // Both have changed the layout before either event is read.
+  FaultingThread away = StartMove(0, 4, elsewhere_.at(0), 4);
+  ASSERT_TRUE(away.WaitUntilBlocked());
+  FaultingThread here = StartMove(16, 4, pages_.at(0), 4);
+  ASSERT_TRUE(here.WaitUntilBlocked());
+  DrainUntilEnded(away);
+  DrainUntilEnded(here);
+  EXPECT_EQ(TouchAt(elsewhere_.at(2)), FirstByteOf(2));
+  EXPECT_EQ(Touch(2), FirstByteOf(18));
+}
+
+TEST_F(AddressSpaceTest, AnOlderUnmapTakesOnlyWhatNothingWasMovedTo) {
+  ASSERT_OK_AND_ASSIGN(PidFd self, PidFd::Open(getpid()));
+  Adopt(kRegistered, std::move(self));
+  // So that all of the place counts as moved to.
+  Move(8, 8, elsewhere_.at(0), 8);
+  Move(0, 8, pages_.at(8), 8);
+  FaultingThread away = StartMove(8, 8, elsewhere_.at(16), 8);
+  ASSERT_TRUE(away.WaitUntilBlocked());
+  FaultingThread here = StartMove(16, 4, pages_.at(12), 4);
+  ASSERT_TRUE(here.WaitUntilBlocked());
+  DrainUntilEnded(away);
+  DrainUntilEnded(here);
+  EXPECT_EQ(Touch(13), FirstByteOf(17));
+  EXPECT_EQ(TouchAt(elsewhere_.at(16)), FirstByteOf(0));
+}
+
+TEST_F(AddressSpaceTest, MovesAreDoubtsOnlyUntilNoEventIsUnderWay) {
+  Move(0, 4, elsewhere_.at(0), 4);
+  const absl::Time deadline = absl::Now() + kSoon;
+  while (space_->SettleDoubts() && absl::Now() < deadline) {
+    Drain();
+  }
+  EXPECT_FALSE(space_->has_doubts());
+}
+
+TEST_F(AddressSpaceTest, AfterAMoveThatDoesNotUnmapTheOldPlaceIsZero) {
+  Move(0, 4, elsewhere_.at(0), 4, kMoveTo | MREMAP_DONTUNMAP);
+  EXPECT_EQ(TouchAt(elsewhere_.at(1)), FirstByteOf(1));
+  EXPECT_EQ(Touch(1), 0);
+}
+
+TEST_F(AddressSpaceTest, GrowthInPlaceIsZero) {
+  FaultingThread unmap = FaultingThread::Start(
+      [at = pages_.data(36)] { return munmap(at, 12 * kPageSize); });
+  DrainUntilEnded(unmap);
+  // No event tells of it.
+  ASSERT_NE(mremap(pages_.data(0), 36 * kPageSize, 44 * kPageSize, 0),
+            MAP_FAILED);
+  EXPECT_EQ(Touch(35), FirstByteOf(35));
+  EXPECT_EQ(Touch(37), 0);
+  EXPECT_EQ(Touch(42), 0);
+}
+
+TEST_F(AddressSpaceTest, DetachIsRefusedWhileAPageIsMissing) {
+  Install(*space_, 0, 16);
+  EXPECT_FALSE(space_->complete());
+  EXPECT_FALSE(space_->Detach([](std::shared_ptr<AddressSpace>) {}));
+  EXPECT_FALSE(space_->closed());
+}
+
+TEST_F(AddressSpaceTest, DetachUnregistersAndWakesEverybody) {
+  for (uint64_t i = 0; i < 40; i += 8) Install(*space_, i, 8);
+  ASSERT_TRUE(space_->complete());
+  FaultingThread thread = FaultingThread::StartRead(pages_.data(46));
+  ASSERT_TRUE(thread.WaitUntilBlocked());
+  EXPECT_TRUE(space_->Detach([](std::shared_ptr<AddressSpace>) {}));
+  EXPECT_TRUE(space_->closed());
+  EXPECT_EQ(thread.Result(), 0);
+  ASSERT_OK_AND_ASSIGN(RegisteredRanges now,
+                       RegisteredRanges::OfProcess(getpid()));
+  EXPECT_THAT(now.RegisteredIn(pages_.range()), SizeIs(0));
+  EXPECT_EQ(Install(*space_, 0, 1), Outcome::kGone);
+}
+
+TEST_F(AddressSpaceTest, ATargetThatIsAliveIsNotTakenForGone) {
+  space_->CheckAlive();
+  EXPECT_FALSE(space_->gone());
+}
+
+}  // namespace
+}  // namespace pagelift

@@ -1,0 +1,191 @@
+#ifndef PAGELIFT_DAEMON_PAGER_SESSION_SESSION_H_
+#define PAGELIFT_DAEMON_PAGER_SESSION_SESSION_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "daemon/pager/event_loop/event_loop.h"
+#include "daemon/pager/handoff/criu_handoff.h"
+#include "daemon/pager/session/address_space.h"
+#include "daemon/pager/session/image_owners.h"
+#include "daemon/pager/session/lineage.h"
+#include "daemon/pager/session/session_stats.h"
+#include "daemon/pager/session/sweeper.h"
+#include "lib/process/fd_listener.h"
+#include "lib/source/page_source.h"
+
+namespace pagelift {
+
+// awaiting_handoff -> serving -> draining -> complete, and any of them -> failed.
+enum class SessionState {
+  kAwaitingHandoff,  // The socket listens.
+  kServing,          // Restore has connected: faults only.
+  kDraining,         // The tasks run; everything is brought.
+  kComplete,         // Nothing is left to fetch; the tasks run without us.
+  kFailed,
+};
+
+// What a session is and how far it is, at one moment.
+struct SessionSnapshot {
+  SessionState state = SessionState::kAwaitingHandoff;
+  // What is wrong, for people; empty if nothing is.
+  std::string trouble;
+  absl::Duration age;
+  // From the restore's "finished" to completion; zero until then.
+  absl::Duration time_to_complete;
+  uint32_t address_spaces = 0;
+  PageCount pages_total;    // Of the live address spaces.
+  PageCount pages_missing;  // Requested ones included.
+};
+
+// One restore: listens at `work_dir`/lazy-pages.socket as `criu lazy-pages` does,
+// takes the tasks' userfaultfds, serves their faults from the source, brings the
+// rest, and lets go.
+//
+// Threads: the session's event thread (handoff, events, faults), the sweeper's,
+// and the source's, which install what they receive. Thread-safe.
+class Session : private PageSink {
+ public:
+  struct Options {
+    std::string work_dir;
+    // Called once, on the session's thread, when it has ended.
+    std::function<void()> on_end = [] {};
+  };
+
+  // Listens when this returns. kAlreadyExists if another daemon does.
+  static absl::StatusOr<std::unique_ptr<Session>> Open(
+      Options options, std::unique_ptr<PageSource> source);
+
+  // REQUIRES: has_ended(), or that no task has arrived: a task that lives would
+  // lose its memory.
+  ~Session() override;
+
+  SessionSnapshot Snapshot() const ABSL_LOCKS_EXCLUDED(mu_);
+  const SessionStats& stats() const { return stats_; }
+  const PageSource& source() const { return *source_; }
+  const std::string& work_dir() const { return options_.work_dir; }
+
+  bool has_ended() const ABSL_LOCKS_EXCLUDED(mu_);
+  void WaitUntilEnded() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Ends a session that nobody has connected to; kFailedPrecondition if somebody
+  // has. Asynchronous: it ends soon.
+  absl::Status Cancel() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  Session(Options options, std::unique_ptr<PageSource> source,
+          ImageOwners owners, std::unique_ptr<EventLoop> loop,
+          FdListener listener);
+
+  // Everything below, but for the PageSink, runs on the event thread.
+  void OnConnect();
+  void OnHandoff();
+  absl::Status Take(HandoffEvent& event);
+  absl::Status TakeTask(TaskArrived& task);
+  absl::Status CheckTask(int32_t image_pid, const UserfaultFd& uffd) const;
+  void OnRestoreFinished();
+  void OnRestoreHungUp();
+  // Before the tasks run restore then kills them, and until they are gone their
+  // faults are answered.
+  void AbandonHandoff(const absl::Status& why);
+  // Takes what restore has said already, which is not to be believed any more.
+  void DrainAbandonedHandoff();
+  void Disbelieve(HandoffEvent& event);
+  // Keeps the userfaultfd of a task that was refused: closed, it would read
+  // zeros. It waits at its first fault, until somebody kills it.
+  void Freeze(UserfaultFd uffd, std::optional<PidFd> pid);
+  void BuryFrozen();
+
+  void WatchSpace(std::shared_ptr<AddressSpace> space);
+  void UnwatchSpace(const AddressSpace& space);
+  void Forget(const AddressSpace& space);
+  // The process has exited, which is a reason to look whether its memory has.
+  void OnTaskExit(const std::shared_ptr<AddressSpace>& space);
+  // Does `work`, which may bring forked children of `parent`, and enters them;
+  // whether there were any.
+  bool Adopting(AddressSpace& parent,
+                absl::FunctionRef<void(AddressSpace::ForkCallback)> work);
+  void Serve(const std::shared_ptr<AddressSpace>& space);
+  void ServeFault(AddressSpace& space, PageId page);
+  void Reap(const std::shared_ptr<AddressSpace>& space);
+  // A drain found no free descriptor for a child, or did not: as long as it is
+  // so, the descriptor is readable without end, and is looked at by Retry().
+  void NoteStarved(const AddressSpace& space, const absl::Status& why);
+  void NoteFed(const std::shared_ptr<AddressSpace>& space);
+  void ArmRetry(absl::Duration at_least);
+  void Retry();
+  void CheckComplete();
+  bool TryDetach(const std::shared_ptr<AddressSpace>& space);
+  void Housekeeping();
+  bool AnyFrozen() const ABSL_LOCKS_EXCLUDED(mu_);
+  void EndIfNothingIsLeft();
+  void End(SessionState state);
+  std::vector<std::shared_ptr<AddressSpace>> LiveSpaces() const;
+
+  // PageSink, on the source's threads.
+  void OnPages(const PageBatch& batch) override;
+  void OnUnavailable(ImageRange range, const absl::Status& status) override;
+  void NoteAnswered(PageCount pages);
+  // Delivers to every address space of a task's lineage.
+  void Deliver(Lineage& lineage, ImageRange range, const PageBatch& batch);
+  // False if the pages could not be installed now and were given back.
+  bool InstallPatiently(AddressSpace& space, ImageRange step,
+                        const PageBatch& batch);
+
+  void SetState(SessionState state) ABSL_LOCKS_EXCLUDED(mu_);
+  void SetTrouble(std::string trouble) ABSL_LOCKS_EXCLUDED(mu_);
+  // Unless there is another trouble by now.
+  void ClearTrouble(const std::string& trouble) ABSL_LOCKS_EXCLUDED(mu_);
+
+  const Options options_;
+  const absl::Time opened_;
+  const std::unique_ptr<PageSource> source_;
+  const ImageOwners owners_;
+  SessionStats stats_;
+  std::vector<std::unique_ptr<Lineage>> lineages_;  // One for each task.
+  const std::unique_ptr<EventLoop> loop_;
+
+  // The event thread's.
+  std::optional<FdListener> listener_;
+  std::optional<CriuHandoff> handoff_;
+  std::vector<PageFault> faults_;
+  absl::Duration retry_at_ = absl::InfiniteDuration();  // MonotonicNow().
+  absl::Duration retry_backoff_;
+  absl::flat_hash_set<const AddressSpace*> starved_;
+  std::string starved_trouble_;
+  absl::flat_hash_map<const AddressSpace*, Lineage*> lineage_of_;
+  bool finished_ = false;  // Restore said so.
+
+  std::unique_ptr<Sweeper> sweeper_;
+
+  mutable absl::Mutex mu_;
+  SessionState state_ ABSL_GUARDED_BY(mu_) = SessionState::kAwaitingHandoff;
+  std::string trouble_ ABSL_GUARDED_BY(mu_);
+  // Of tasks that were refused. Never served.
+  std::vector<std::shared_ptr<AddressSpace>> frozen_ ABSL_GUARDED_BY(mu_);
+  absl::Time finished_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  absl::Time ended_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;
+
+  std::thread thread_;  // Last: joined before anything above goes away.
+};
+
+// "draining"
+const char* ToString(SessionState state);
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_DAEMON_PAGER_SESSION_SESSION_H_

@@ -1,0 +1,98 @@
+#include "daemon/pager/session/testing/session_test_base.h"
+
+#include <time.h>
+
+#include <thread>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "lib/base/testing/status_matchers.h"
+#include "lib/source/testing/page_pattern.h"
+
+namespace pagelift {
+namespace {
+
+constexpr absl::Duration kBusyWindow = absl::Milliseconds(300);
+
+absl::Duration CpuTime() {
+  timespec used;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+  return absl::DurationFromTimespec(used);
+}
+
+}  // namespace
+
+void SessionTestBase::SetUp() {
+  auto source = std::make_unique<FakePageSource>(
+      OneTaskImage(RestoredTarget::kImagePid, target_.region()));
+  source_ = source.get();
+  Session::Options options;
+  options.work_dir = dir_.path();
+  ASSERT_OK_AND_ASSIGN(session_,
+                       Session::Open(std::move(options), std::move(source)));
+}
+
+void SessionTestBase::TearDown() {
+  target_.Kill();
+  // A session nobody came to may simply go.
+  if (session_ != nullptr && !session_->Cancel().ok()) {
+    ASSERT_TRUE(WaitUntilEnded()) << "a session outlives its target";
+  }
+}
+
+bool SessionTestBase::Eventually(const std::function<bool()>& is) {
+  const absl::Time deadline = absl::Now() + kSoon;
+  while (!is()) {
+    if (absl::Now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+bool SessionTestBase::WaitUntilEnded() const {
+  return Eventually([this] { return session_->has_ended(); });
+}
+
+double SessionTestBase::BusyShare() {
+  // Not a wait for something to happen: it is that nothing does.
+  const absl::Duration before = CpuTime();
+  absl::SleepFor(kBusyWindow);
+  return absl::FDivDuration(CpuTime() - before, kBusyWindow);
+}
+
+void SessionTestBase::ExpectImagePage(uint64_t page, uint64_t image_page) {
+  ExpectImagePage(page, image_page, thread());
+}
+
+void SessionTestBase::ExpectImagePage(uint64_t page, uint64_t image_page,
+                                      TargetThread& reader) {
+  ExpectImagePageAt(target_.page(page), image_page, reader);
+}
+
+void SessionTestBase::ExpectImagePageAt(PageId page, uint64_t image_page) {
+  ExpectImagePageAt(page, image_page, thread());
+}
+
+void SessionTestBase::ExpectImagePageAt(PageId page, uint64_t image_page,
+                                        TargetThread& reader) {
+  const TargetReply reply = reader.Read(page);
+  EXPECT_EQ(reply.signal, 0);
+  EXPECT_TRUE(HoldsPattern(reply.page.data(), ImagePage(image_page)))
+      << page << " is not image page " << image_page;
+}
+
+void SessionTestBase::ExpectZero(uint64_t page) { ExpectZero(page, thread()); }
+
+void SessionTestBase::ExpectZero(uint64_t page, TargetThread& reader) {
+  const TargetReply reply = reader.Read(target_.page(page));
+  EXPECT_EQ(reply.signal, 0);
+  EXPECT_EQ(reply.page, PageBytes()) << "page " << page << " is not zero";
+}
+
+void SessionTestBase::ExpectZeroAt(PageId page) {
+  const TargetReply reply = thread().Read(page);
+  EXPECT_EQ(reply.signal, 0);
+  EXPECT_EQ(reply.page, PageBytes()) << page << " is not zero";
+}
+
+}  // namespace pagelift

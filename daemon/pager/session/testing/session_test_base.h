@@ -1,0 +1,54 @@
+#ifndef PAGELIFT_DAEMON_PAGER_SESSION_TESTING_SESSION_TEST_BASE_H_
+#define PAGELIFT_DAEMON_PAGER_SESSION_TESTING_SESSION_TEST_BASE_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "absl/time/time.h"
+#include "daemon/pager/session/session.h"
+#include "daemon/pager/session/testing/restored_target.h"
+#include "gtest/gtest.h"
+#include "lib/base/testing/temp_dir.h"
+#include "lib/source/testing/fake_page_source.h"
+#include "lib/uffd/testing/faulting_thread.h"
+
+namespace pagelift {
+
+// A session that waits for a restore, with a source that does what the test says
+// and a target that nobody has restored yet.
+class SessionTestBase : public ::testing::Test {
+ protected:
+  static constexpr PageCount kPages{64};
+
+  explicit SessionTestBase(PageCount pages = kPages) : target_(pages) {}
+
+  void SetUp() override;
+  void TearDown() override;
+
+  // Polls until `is` holds; false if it does not within kSoon.
+  static bool Eventually(const std::function<bool()>& is);
+  bool WaitUntilEnded() const;
+  SessionState State() const { return session_->Snapshot().state; }
+  TargetThread& thread(int index = 0) { return target_.thread(index); }
+  // What share of a processor this process takes, over a while.
+  static double BusyShare();
+
+  void ExpectImagePage(uint64_t page, uint64_t image_page);
+  void ExpectImagePage(uint64_t page, uint64_t image_page, TargetThread& reader);
+  void ExpectImagePageAt(PageId page, uint64_t image_page);
+  void ExpectImagePageAt(PageId page, uint64_t image_page,
+                         TargetThread& reader);
+  void ExpectZero(uint64_t page);
+  void ExpectZero(uint64_t page, TargetThread& reader);
+  void ExpectZeroAt(PageId page);
+
+  RestoredTarget target_;  // First: forked before there are threads.
+  TempDir dir_;
+  FakePageSource* source_ = nullptr;  // The session's.
+  std::unique_ptr<Session> session_;
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_DAEMON_PAGER_SESSION_TESTING_SESSION_TEST_BASE_H_
