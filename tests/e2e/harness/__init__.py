@@ -1,0 +1,8 @@
+"""Checkpoints real processes and restores them lazily, several ways.
+
+Modules, lowest first: `waiting` (conditions with deadlines), `namespaces`
+(hosts and guests), `tools` (the programs used), `images` (what CRIU wrote),
+`scene` (a folder, two hosts, their clean-up), `checkpoint` (dumping),
+`workloads` and `redis_workload` (what is checkpointed, and how it is told that
+its memory is right), `ways` (how it is restored), `cases` (all of it together).
+"""

@@ -1,0 +1,85 @@
+"""Checkpoints: made by `criu dump`, kept in a folder or parked in the dump."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import tools
+from .namespaces import FIRST_TARGET_PID, Failed, Process
+from .scene import Scene
+from .waiting import PATIENCE_SECONDS, wait_for_byte
+
+PARKED_PORT = 27000
+_PIPE_MAX_SIZE = Path("/proc/sys/fs/pipe-max-size")
+_PIPE_SIZE_NEEDED = 64 << 20
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was dumped, and the target's state folder as it was then.
+
+    `pids` are those of its tasks that were alive. `parked` is the dump that
+    still holds the lazy pages, if one does.
+    """
+
+    images: Path
+    state: Path
+    saved_state: Path
+    pids: frozenset[int]
+    parked: Process | None = None
+
+    def finish(self) -> None:
+        """Expects a parked dump to have ended well: all its pages are out."""
+        if self.parked is None:
+            return
+        code = self.parked.wait(PATIENCE_SECONDS)
+        if code != 0:
+            raise Failed(f"the parked dump exited with {code}; its log is in "
+                         f"{self.images / 'dump.log'}")
+
+
+def dump(scene: Scene, state: Path, comm: str) -> Checkpoint:
+    """Dumps the target on the source host, which ends there."""
+    pids = scene.source.pids_called(comm)
+    images = scene.make_folder("images")
+    dumping = scene.source.start("criu dump", _dump_command(images),
+                                 scene.folder / "dump-output.log")
+    if dumping.wait(PATIENCE_SECONDS) != 0:
+        raise Failed(f"criu dump failed; its log is in {images / 'dump.log'}")
+    return Checkpoint(images, state, _save(scene, state), pids)
+
+
+def park(scene: Scene, state: Path, comm: str) -> Checkpoint:
+    """Starts a dump on the source host that keeps the target frozen, and its
+    memory for whoever asks at PARKED_PORT."""
+    # The dump hands pages out through pipes of 4 MiB.
+    if int(_PIPE_MAX_SIZE.read_text()) < _PIPE_SIZE_NEEDED:
+        _PIPE_MAX_SIZE.write_text(str(_PIPE_SIZE_NEEDED))
+    pids = scene.source.pids_called(comm)
+    images = scene.make_folder("images")
+    status_read, status_write = os.pipe()
+    try:
+        dumping = scene.source.start(
+            "criu dump --lazy-pages",
+            [*_dump_command(images), "--lazy-pages",
+             "--address", scene.source.address, "--port", str(PARKED_PORT),
+             "--status-fd", str(status_write)],
+            scene.folder / "dump-output.log", pass_fds=[status_write])
+        os.close(status_write)
+        wait_for_byte("criu dump --lazy-pages serving", status_read,
+                      meanwhile=dumping.raise_if_ended)
+    finally:
+        os.close(status_read)
+    return Checkpoint(images, state, _save(scene, state), pids, dumping)
+
+
+def _dump_command(images: Path) -> list[str | Path]:
+    return [tools.criu(), "dump", "--tree", str(FIRST_TARGET_PID),
+            "--images-dir", images, "-v4", "--log-file", "dump.log"]
+
+
+def _save(scene: Scene, state: Path) -> Path:
+    saved = scene.folder / "saved-state"
+    shutil.copytree(state, saved)
+    return saved

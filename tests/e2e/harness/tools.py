@@ -1,0 +1,60 @@
+"""The programs that the cases use, found or loudly missed."""
+
+import functools
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from .namespaces import Failed
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@functools.cache
+def criu() -> Path:
+    """A CRIU that can start on this kernel."""
+    found = subprocess.run([REPOSITORY / "tools/install_deps", "--criu"],
+                           capture_output=True, text=True, check=False)
+    if found.returncode != 0:
+        raise Failed(f"no usable criu: {found.stderr.strip()}")
+    return Path(found.stdout.strip())
+
+
+def system(name: str) -> Path:
+    """A program of the distribution."""
+    path = shutil.which(name, path="/usr/local/bin:/usr/bin:/usr/sbin")
+    if path is None:
+        raise Failed(f"{name} is missing; run tools/install_deps")
+    return Path(path)
+
+
+def pagelift(name: str) -> Path:
+    """One of our own programs, from PAGELIFT_BIN_DIR or bin/."""
+    return _built(name, [_bin()])
+
+
+def target(name: str) -> Path:
+    """A program of tests/e2e/targets, from where our own are, or from Bazel."""
+    source = Path("tests/e2e/targets") / name
+    if source.suffix == ".py":
+        return REPOSITORY / source
+    return _built(name, [_bin(), REPOSITORY / "bazel-bin" / source.parent])
+
+
+def bench(name: str) -> Path:
+    """A program of tests/bench, from where our own are, or from Bazel."""
+    return _built(name, [_bin(), REPOSITORY / "bazel-bin/tests/bench"])
+
+
+def _bin() -> Path:
+    return Path(os.environ.get("PAGELIFT_BIN_DIR", REPOSITORY / "bin"))
+
+
+def _built(name: str, folders: list[Path]) -> Path:
+    for folder in folders:
+        path = folder.resolve() / name
+        if os.access(path, os.X_OK):
+            return path
+    raise Failed(f"{name} is not in {' or '.join(map(str, folders))}; build "
+                 "it, or say in PAGELIFT_BIN_DIR where it is")

@@ -1,0 +1,81 @@
+"""What is checkpointed: programs that can tell if their memory is right."""
+
+import abc
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from . import tools
+from .namespaces import Host
+from .waiting import PATIENCE_SECONDS, nothing, wait_until
+
+
+class WrongMemory(Exception):
+    """A restored process holds other bytes than it did."""
+
+
+class Workload(abc.ABC):
+    """A program to checkpoint. One object for all its restores; thread-safe
+    once it has been started."""
+
+    comm: str
+
+    @abc.abstractmethod
+    def start(self, host: Host, state: Path) -> None:
+        """Starts it and returns when it has filled its memory."""
+
+    @abc.abstractmethod
+    def verify(self, guest: Host, state: Path,
+               meanwhile: Callable[[], None] = nothing) -> str:
+        """Has all its memory compared; tells how much that was. Raises
+        WrongMemory. Waits for it to come alive, if need be."""
+
+    def load(self, guest: Host) -> contextlib.AbstractContextManager[None]:
+        """Keeps the program busy for as long as the context lasts."""
+        del guest
+        return contextlib.nullcontext()
+
+
+class CommandedTarget(Workload):
+    """A program of tests/e2e/targets, which speaks through its state folder."""
+
+    def __init__(self, program: str, *options: str) -> None:
+        self.comm = program
+        self._program = program
+        self._options = options
+
+    def start(self, host: Host, state: Path) -> None:
+        host.start_target(
+            [tools.target(self._program), "--state", state, *self._options],
+            state / "log")
+        self._wait_for_answer(state, 0, nothing)
+
+    def verify(self, guest: Host, state: Path,
+               meanwhile: Callable[[], None] = nothing) -> str:
+        number = _next_command(state)
+        draft = state / "command.draft"
+        draft.write_text(f"{number}\n")
+        draft.rename(state / "command")
+        return self._wait_for_answer(state, number, meanwhile)
+
+    def _wait_for_answer(self, state: Path, number: int,
+                         meanwhile: Callable[[], None]) -> str:
+
+        def answer() -> str | None:
+            with contextlib.suppress(FileNotFoundError):
+                answered, text = (state / "result").read_text().split(" ", 1)
+                if int(answered) >= number:
+                    return text.strip()
+            return None
+
+        text = wait_until(f"{self._program}'s answer to command {number}",
+                          answer, PATIENCE_SECONDS, meanwhile)
+        if not text.startswith("OK"):
+            raise WrongMemory(f"{self._program}: {text}")
+        return text
+
+
+def _next_command(state: Path) -> int:
+    with contextlib.suppress(FileNotFoundError):
+        return int((state / "command").read_text()) + 1
+    return 1
