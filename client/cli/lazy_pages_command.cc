@@ -151,6 +151,7 @@ int RunLazyPages(LazyPagesOptions options) {
     }
     background.emplace(*std::move(detached));
   }
+  TuneForBuffers();
   StopSignals signals;
   RaiseDescriptorLimit();
   absl::StatusOr<UniqueFd> log = OpenServiceLog(

@@ -52,6 +52,7 @@ absl::Status Serve(const PageServerOptions& options, StopSignals& signals) {
 }  // namespace
 
 int RunPageServer(const PageServerOptions& options) {
+  TuneForBuffers();
   StopSignals signals;
   absl::StatusOr<UniqueFd> log =
       OpenServiceLog(options.log_file, options.log_level);

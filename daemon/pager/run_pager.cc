@@ -85,6 +85,7 @@ absl::Status Serve(const PagerOptions& options, StopSignals& signals) {
 }  // namespace
 
 int RunPager(const PagerOptions& options) {
+  TuneForBuffers();
   StopSignals signals;
   RaiseDescriptorLimit();
   absl::StatusOr<UniqueFd> log =

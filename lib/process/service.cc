@@ -1,6 +1,7 @@
 #include "lib/process/service.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "lib/base/sys_error.h"
 
 namespace pagelift {
@@ -69,6 +71,14 @@ absl::Status TellReady(int fd, char word) {
     return SysError("tell readiness on descriptor ", fd);
   }
   return absl::OkStatus();
+}
+
+void TuneForBuffers() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  mallopt(M_TOP_PAD, 4 << 20);
+  mallopt(M_ARENA_MAX, 2);
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
 }
 
 void RaiseDescriptorLimit() {

@@ -75,6 +75,7 @@ TEST_F(SessionRegistryTest, ASessionListensWhenOpenReturns) {
   EXPECT_OK(FdChannel::Connect(dir_.Join("lazy-pages.socket")));
   // A restore that hangs up before it has handed over a task.
   EXPECT_TRUE(Eventually([this] { return State() == "failed"; }));
+  registry_.WaitUntilIdle();
   EXPECT_TRUE(registry_.idle());
 }
 
@@ -97,9 +98,8 @@ TEST_F(SessionRegistryTest, RefusesAnotherCheckpointThanWasExpected) {
 TEST_F(SessionRegistryTest, TellsWhyASourceCannotBeOpened) {
   v1::OpenSessionRequest request = Request();
   request.set_source("nowhere:image");
-  EXPECT_THAT(registry_.Open(request),
-              StatusIs(absl::StatusCode::kUnavailable,
-                       HasSubstr("no such place")));
+  EXPECT_THAT(registry_.Open(request), StatusIs(absl::StatusCode::kUnavailable,
+                                                HasSubstr("no such place")));
 }
 
 TEST_F(SessionRegistryTest, OneWorkDirectoryHasOneSession) {

@@ -86,8 +86,8 @@ void EventLoop::Stop() {
 int EventLoop::WaitForEvents(absl::Span<epoll_event> events) const {
   timespec timeout = {};
   if (!timers_.empty()) {
-    timeout = absl::ToTimespec(
-        std::max(absl::ZeroDuration(), timers_.begin()->first - MonotonicNow()));
+    timeout = absl::ToTimespec(std::max(
+        absl::ZeroDuration(), timers_.begin()->first - MonotonicNow()));
   }
   return epoll_pwait2(epoll_.get(), events.data(),
                       static_cast<int>(events.size()),

@@ -83,8 +83,8 @@ TEST_F(EventLoopTest, WhatWasReportedOfAClosedDescriptorIsNotItsSuccessors) {
   UniqueFd other_write(ends[1]);
   int successor_calls = 0;
   UniqueFd successor;
-  // Both are reported in one round; whoever comes first gives the other's number
-  // to a descriptor of which there is nothing to report.
+  // Both are reported in one round; whoever comes first gives the other's
+  // number to a descriptor of which there is nothing to report.
   auto replace = [&](UniqueFd& closed) {
     if (successor.valid()) return;
     const int number = closed.get();

@@ -45,8 +45,8 @@ void CriuHandoff::RefuseMore() { shutdown(channel_.fd(), SHUT_RD); }
 absl::StatusOr<bool> CriuHandoff::ReceiveOnce(
     std::vector<HandoffEvent>& events) {
   std::byte carrier;
-  // Exactly what is due: a larger receive could merge the next pid with the byte
-  // that carries this one's descriptor.
+  // Exactly what is due: a larger receive could merge the next pid with the
+  // byte that carries this one's descriptor.
   const bool fd_is_due = task_without_fd_.has_value();
   absl::Span<std::byte> into =
       fd_is_due ? absl::Span<std::byte>(&carrier, 1)

@@ -20,11 +20,12 @@ namespace pagelift {
 
 // What `criu restore --lazy-pages` tells the lazy-pages daemon.
 
-// A task was created. Its userfaultfd's handshake is done; nothing is registered
-// yet, and until RestoreFinished only faults may be served.
+// A task was created. Its userfaultfd's handshake is done; nothing is
+// registered yet, and until RestoreFinished only faults may be served.
 struct TaskArrived {
-  int32_t image_pid;  // In the image, i.e. in the pid namespace that was dumped.
-  pid_t host_pid;     // In ours; 0 if it cannot be seen from here.
+  int32_t
+      image_pid;   // In the image, i.e. in the pid namespace that was dumped.
+  pid_t host_pid;  // In ours; 0 if it cannot be seen from here.
   UniqueFd userfaultfd;
 };
 // A task that is a zombie: it has no memory.
@@ -39,10 +40,11 @@ struct RestoreHungUp {};
 using HandoffEvent =
     std::variant<TaskArrived, ZombieArrived, RestoreFinished, RestoreHungUp>;
 
-// CRIU's side of the socket, decoded. The stream has, for each task in any order,
-// its pid as a little-endian int32 (negated for a zombie) and, for the living, one
-// byte that carries the userfaultfd; in the end the word 0x52535446. Nothing is
-// ever sent back. CRIU has spoken it like this since 3.7.
+// CRIU's side of the socket, decoded. The stream has, for each task in any
+// order, its pid as a little-endian int32 (negated for a zombie) and, for the
+// living, one byte that carries the userfaultfd; in the end the word
+// 0x52535446. Nothing is ever sent back. CRIU has spoken it like this
+// since 3.7.
 //
 // Thread-compatible.
 class CriuHandoff {
@@ -50,13 +52,13 @@ class CriuHandoff {
   // `channel` must tell credentials: the sender of a pid is the task itself.
   explicit CriuHandoff(FdChannel channel);
 
-  // Everything that can be decoded without waiting. kInvalidArgument if the other
-  // side is not a CRIU restore and nothing came before that showed; nothing
-  // useful can follow then. So call it until it is empty or fails.
+  // Everything that can be decoded without waiting. kInvalidArgument if the
+  // other side is not a CRIU restore and nothing came before that showed;
+  // nothing useful can follow then. So call it until it is empty or fails.
   absl::StatusOr<std::vector<HandoffEvent>> Receive();
 
-  // Whatever restore says from now on fails on its side. What it has said before
-  // can still be received.
+  // Whatever restore says from now on fails on its side. What it has said
+  // before can still be received.
   void RefuseMore();
 
   int fd() const { return channel_.fd(); }  // To poll; still ours.

@@ -27,7 +27,9 @@ constexpr int kMaxReads = 64;
 // To ask whether an address space exists; what lies there does not matter.
 constexpr PageId kAnyPage(1 << 16);
 
-UniqueFd OpenSpare() { return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+UniqueFd OpenSpare() {
+  return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
 
 PageRange OnePage(PageId page) { return {page, PageCount(1)}; }
 
@@ -98,8 +100,8 @@ void AddressSpace::ApplyLocked(Forked& event, ForkCallback on_fork) {
       if (mapping.wipe_on_fork) map.Erase(mapping.pages);
     }
   }
-  auto child = std::make_shared<AddressSpace>(
-      std::move(uffd), std::move(map), regions_, std::nullopt, stats_);
+  auto child = std::make_shared<AddressSpace>(std::move(uffd), std::move(map),
+                                              regions_, std::nullopt, stats_);
   child->InheritDoubts(*this);
   on_fork(std::move(child));
 }
@@ -185,7 +187,8 @@ std::vector<PageRange> AddressSpace::StillRegistered(
   if (moved_in.empty()) return {};
   absl::StatusOr<RegisteredRanges> mappings = Mappings();
   // Kept too long, an extent of unmapped pages harms nobody: its pages answer
-  // "no such mapping" and are let go. Dropped wrongly, data would read as zeros.
+  // "no such mapping" and are let go. Dropped wrongly, data would read as
+  // zeros.
   if (!mappings.ok()) return moved_in;
   std::vector<PageRange> registered;
   for (PageRange range : moved_in) {
@@ -224,8 +227,9 @@ AddressSpace::Answer AddressSpace::Resolve(PageId page, ImagePage* image) {
     case PageState::kRequested: {
       const bool ask = waiting_.Demand(page, absl::Now());
       map_.Transition(page, PageState::kMissing, PageState::kRequested);
-      // An installer may have come between: it marks first and looks for waiting
-      // faults after, we enter the fault first and look at the mark after.
+      // An installer may have come between: it marks first and looks for
+      // waiting faults after, we enter the fault first and look at the mark
+      // after.
       location = map_.Find(page);
       if (location->state != PageState::kRequested) {
         waiting_.Forget(OnePage(page));
@@ -235,9 +239,9 @@ AddressSpace::Answer AddressSpace::Resolve(PageId page, ImagePage* image) {
       return ask ? Answer::kFetch : Answer::kOnItsWay;
     }
     case PageState::kPresent:
-      // Mostly an old message. But a page that was installed and is missing again
-      // without an event (a guard region that came and went) reads as zeros, and
-      // the kernel refuses a zero page where a page is.
+      // Mostly an old message. But a page that was installed and is missing
+      // again without an event (a guard region that came and went) reads as
+      // zeros, and the kernel refuses a zero page where a page is.
       return AnswerOutcome(page, uffd_->Zero(OnePage(page), WakeMode::kWake));
     case PageState::kLost:
       return AnswerOutcome(page, uffd_->Poison(OnePage(page), WakeMode::kWake));
@@ -329,8 +333,9 @@ AddressSpace::Outcome AddressSpace::InstallRun(
   while (!rest.empty()) {
     absl::Span<const std::byte> left =
         zero ? bytes : bytes.last(rest.count.bytes());
-    InstallResult result = zero ? uffd_->Zero(rest, WakeMode::kWake)
-                                : uffd_->Copy(rest.first, left, WakeMode::kWake);
+    InstallResult result = zero
+                               ? uffd_->Zero(rest, WakeMode::kWake)
+                               : uffd_->Copy(rest.first, left, WakeMode::kWake);
     PageCount settled = result.installed;
     if (PageCount(0) < settled) MarkInstalled({rest.first, settled});
     switch (result.outcome) {

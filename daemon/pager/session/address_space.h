@@ -36,9 +36,9 @@ namespace pagelift {
 //
 // Invariants (docs/design.md): I1 no page is installed twice with different
 // contents, and none as zero because of an error; I2 no image byte goes into a
-// range after its remove or unmap event was read; I3 every fault that was read is
-// answered; I4 the userfaultfd is closed only when no page is missing, requested
-// or lost, or the target is gone.
+// range after its remove or unmap event was read; I3 every fault that was read
+// is answered; I4 the userfaultfd is closed only when no page is missing,
+// requested or lost, or the target is gone.
 //
 // Thread-safe. Drain() and Resolve() are for the session's event thread only.
 class AddressSpace {
@@ -48,11 +48,11 @@ class AddressSpace {
 
   // What became of a fault.
   enum class Answer {
-    kAnswered,   // The thread goes on.
-    kFetch,      // Ask the source for the page.
-    kOnItsWay,   // It was asked for.
-    kDeferred,   // Not now: an event waits. RetryDeferred() soon.
-    kGone,       // There is no target any more.
+    kAnswered,  // The thread goes on.
+    kFetch,     // Ask the source for the page.
+    kOnItsWay,  // It was asked for.
+    kDeferred,  // Not now: an event waits. RetryDeferred() soon.
+    kGone,      // There is no target any more.
   };
   // What became of pages that arrived.
   enum class Outcome {
@@ -62,8 +62,8 @@ class AddressSpace {
     kGone,
   };
 
-  // `regions` is what is registered with `uffd`; `stats` must outlive this. `pid`
-  // is missing for forked children, whose fork event does not tell it.
+  // `regions` is what is registered with `uffd`; `stats` must outlive this.
+  // `pid` is missing for forked children, whose fork event does not tell it.
   AddressSpace(UserfaultFd uffd, PageMap map, RangeSet regions,
                std::optional<PidFd> pid, SessionStats& stats);
 
@@ -110,9 +110,9 @@ class AddressSpace {
   bool complete() const ABSL_LOCKS_EXCLUDED(mu_);
   PageMap::Counts counts() const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Reads what is still queued, then unregisters everything, wakes everybody and
-  // closes the userfaultfd: the target runs without us. False, and nothing done,
-  // if a page is missing after all. REQUIRES: `complete()` was true.
+  // Reads what is still queued, then unregisters everything, wakes everybody
+  // and closes the userfaultfd: the target runs without us. False, and nothing
+  // done, if a page is missing after all. REQUIRES: `complete()` was true.
   bool Detach(ForkCallback on_fork) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Closes the userfaultfd of a target that is gone. REQUIRES: gone().
@@ -139,8 +139,7 @@ class AddressSpace {
     absl::Duration since;  // MonotonicNow().
   };
 
-  absl::Status DrainLocked(std::vector<PageFault>* faults,
-                           ForkCallback on_fork)
+  absl::Status DrainLocked(std::vector<PageFault>* faults, ForkCallback on_fork)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(Forked& event, ForkCallback on_fork)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -149,9 +148,8 @@ class AddressSpace {
   void ApplyLocked(const Unmapped& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DropLocked(PageRange range) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The parts of `moved_in` that may be registered now.
-  std::vector<PageRange> StillRegistered(
-      const std::vector<PageRange>& moved_in) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  std::vector<PageRange> StillRegistered(const std::vector<PageRange>& moved_in)
+      const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SettleMovesLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void InheritDoubts(const AddressSpace& parent)
       ABSL_LOCKS_EXCLUDED(doubts_mu_);

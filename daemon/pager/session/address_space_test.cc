@@ -6,150 +6,24 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "absl/time/clock.h"
+#include "daemon/pager/session/testing/address_space_test_base.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
-#include "lib/source/testing/page_pattern.h"
 #include "lib/uffd/testing/faulting_thread.h"
 #include "lib/uffd/testing/forked_child.h"
-#include "lib/uffd/testing/mapped_pages.h"
 
 namespace pagelift {
 namespace {
 
-using Answer = AddressSpace::Answer;
-using Outcome = AddressSpace::Outcome;
 using ::testing::SizeIs;
 
-constexpr PageCount kPages{64};
-// Pages from here on are not in the image.
-constexpr PageCount kInImage{40};
-// Nothing is registered from here on.
-constexpr PageCount kRegistered{48};
-constexpr int kMoveTo = MREMAP_MAYMOVE | MREMAP_FIXED;
-
-int FirstByteOf(uint64_t image_page) {
-  return static_cast<int>(PatternOf(ImagePage(image_page))[0]);
-}
-
-class AddressSpaceTest : public ::testing::Test {
- protected:
-  void SetUp() override { Adopt(kRegistered, std::nullopt); }
-
-  void Adopt(PageCount registered, std::optional<PidFd> pid) {
-    space_.reset();  // Two cannot have the same pages.
-    ASSERT_OK_AND_ASSIGN(UserfaultFd uffd, UserfaultFd::Open(kLayoutEvents));
-    const PageRange range{pages_.at(0), registered};
-    ASSERT_OK(uffd.Register(range, FaultKind::kMissing));
-    PageMap map;
-    ASSERT_OK(map.Add({pages_.at(0), kInImage}, ImagePage(0)));
-    RangeSet regions;
-    regions.Insert(range);
-    space_ = std::make_shared<AddressSpace>(std::move(uffd), std::move(map),
-                                            regions, std::move(pid), stats_);
-  }
-
-  // Reads and applies what is queued; the faults are in faults_.
-  void Drain() { Drain(*space_); }
-  void Drain(AddressSpace& space) {
-    EXPECT_OK(space.Drain(&faults_, [this](std::shared_ptr<AddressSpace> c) {
-      children_.push_back(std::move(c));
-    }));
-  }
-
-  // Drains until `thread` has ended; resolves no fault.
-  void DrainUntilEnded(const FaultingThread& thread) {
-    const absl::Time deadline = absl::Now() + kSoon;
-    while (!thread.has_ended() && absl::Now() < deadline) Drain();
-  }
-
-  // As a session does, with a source that answers at once: drains and resolves
-  // until `thread` has ended.
-  void ServeUntilEnded(AddressSpace& space, const FaultingThread& thread) {
-    const absl::Time deadline = absl::Now() + kSoon;
-    while (!thread.has_ended() && absl::Now() < deadline) {
-      Drain(space);
-      std::vector<PageId> pages = space.waiting().Deferred();
-      for (const PageFault& fault : faults_) pages.push_back(fault.page);
-      faults_.clear();
-      for (PageId page : pages) {
-        ImagePage image;
-        if (space.Resolve(page, &image) == Answer::kFetch) {
-          InstallWhenPossible(space, image.raw(), 1);
-        }
-      }
-    }
-  }
-  int Touch(uint64_t page) { return TouchAt(pages_.at(page)); }
-  int TouchAt(PageId page) {
-    FaultingThread thread = FaultingThread::StartRead(
-        reinterpret_cast<std::byte*>(AddressOf(page)));
-    ServeUntilEnded(*space_, thread);
-    return thread.Result().value_or(-1);
-  }
-
-  Outcome Install(AddressSpace& space, uint64_t first, uint64_t count) {
-    std::vector<std::byte> bytes;
-    for (uint64_t i = 0; i < count; ++i) {
-      const PageBytes page = PatternOf(ImagePage(first + i));
-      bytes.insert(bytes.end(), page.begin(), page.end());
-    }
-    const absl::Span<const std::byte> piece = bytes;
-    return space.Install({ImagePage(first), PageCount(count)}, {&piece, 1},
-                         PageCount(0));
-  }
-  void InstallWhenPossible(AddressSpace& space, uint64_t first,
-                           uint64_t count) {
-    const absl::Time deadline = absl::Now() + kSoon;
-    while (Install(space, first, count) != Outcome::kDone &&
-           absl::Now() < deadline) {
-      Drain(space);
-    }
-  }
-
-  // Until a fault was read; resolves it.
-  Answer AnswerToFault(uint64_t page) {
-    const absl::Time deadline = absl::Now() + kSoon;
-    while (faults_.empty() && absl::Now() < deadline) Drain();
-    faults_.clear();
-    ImagePage image;
-    return space_->Resolve(pages_.at(page), &image);
-  }
-
-  FaultingThread StartMove(uint64_t from, uint64_t count, PageId to,
-                           uint64_t to_count, int flags = kMoveTo) {
-    return FaultingThread::Start(
-        [at = pages_.data(from), count, to, to_count, flags] {
-          return mremap(at, PageCount(count).bytes(),
-                        PageCount(to_count).bytes(), flags,
-                        AddressOf(to)) != MAP_FAILED;
-        });
-  }
-  void Move(uint64_t from, uint64_t count, PageId to, uint64_t to_count,
-            int flags = kMoveTo) {
-    FaultingThread thread = StartMove(from, count, to, to_count, flags);
-    DrainUntilEnded(thread);
-    ASSERT_EQ(thread.Result(), 1) << "mremap failed";
-  }
-  FaultingThread StartAdvise(uint64_t page, uint64_t count, int advice) {
-    return FaultingThread::Start([at = pages_.data(page), count, advice] {
-      return madvise(at, PageCount(count).bytes(), advice);
-    });
-  }
-
-  MappedPages pages_{kPages};
-  MappedPages elsewhere_{kPages};
-  SessionStats stats_;
-  std::shared_ptr<AddressSpace> space_;
-  std::vector<PageFault> faults_;
-  std::vector<std::shared_ptr<AddressSpace>> children_;
-};
+class AddressSpaceTest : public AddressSpaceTestBase {};
 
 TEST_F(AddressSpaceTest, AMissingPageIsAskedForOnceHoweverManyWait) {
   FaultingThread first = FaultingThread::StartRead(pages_.data(3));

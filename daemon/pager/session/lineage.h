@@ -12,14 +12,15 @@
 
 namespace pagelift {
 
-// The address spaces that want the pages of one task of the image: the task's own
-// and those of its forked descendants, a child always behind its parent.
+// The address spaces that want the pages of one task of the image: the task's
+// own and those of its forked descendants, a child always behind its parent.
 //
 // A child is added while its parent's exclusive lock is held. So whoever walks
 // the list by index and delivers pages misses nobody: a child that is added
-// behind him after he filled the parent was copied with those pages present, and
-// any other he still meets. Places of removed ones are used again only at the
-// end, where whoever has walked past has walked past the child's parent too.
+// behind him after he filled the parent was copied with those pages present,
+// and any other he still meets. Places of removed ones are used again only at
+// the end, where whoever has walked past has walked past the child's parent
+// too.
 //
 // Thread-safe.
 class Lineage {

@@ -20,8 +20,8 @@ constexpr char kSocketName[] = "lazy-pages.socket";
 constexpr absl::Duration kFirstRetry = absl::Microseconds(100);
 constexpr absl::Duration kSlowestRetry = absl::Milliseconds(20);
 // How long a source's thread waits for an event to be read before it gives the
-// pages back: it must not wait for ever, the event thread may be waiting for room
-// on that very source.
+// pages back: it must not wait for ever, the event thread may be waiting for
+// room on that very source.
 constexpr absl::Duration kInstallPatience = absl::Milliseconds(5);
 constexpr absl::Duration kInstallPause = absl::Microseconds(20);
 // A source that cannot serve now is asked again after this.
@@ -94,9 +94,7 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
   source_->Start(this);
   sweeper_ = std::make_unique<Sweeper>(
       std::move(lineages),
-      [this](ImageRange range) {
-        source_->Fetch(range, Urgency::kPrefetch);
-      },
+      [this](ImageRange range) { source_->Fetch(range, Urgency::kPrefetch); },
       [this] { loop_->Post([this] { CheckComplete(); }); });
   thread_ = std::thread([this] {
     t_event_thread_of = this;
@@ -108,7 +106,8 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
 }
 
 Session::~Session() {
-  CHECK(LiveSpaces().empty() && !AnyFrozen()) << "I4: a session with live targets goes away";
+  CHECK(LiveSpaces().empty() && !AnyFrozen())
+      << "I4: a session with live targets goes away";
   loop_->Stop();
   thread_.join();
   sweeper_->Stop();
@@ -183,15 +182,15 @@ absl::Status Session::TakeTask(TaskArrived& task) {
     Freeze(std::move(uffd), std::move(pid));
     return status;
   }
-  const size_t index = static_cast<size_t>(
-      description - source_->description().tasks.data());
+  const size_t index =
+      static_cast<size_t>(description - source_->description().tasks.data());
   RangeSet regions;
   for (PageRange region : description->lazy_regions) regions.Insert(region);
   LOG(Info) << "task " << task.image_pid << " (pid " << task.host_pid
             << " here): " << map.counts().missing.raw() << " lazy pages";
-  auto space =
-      std::make_shared<AddressSpace>(std::move(uffd), std::move(map),
-                                     std::move(regions), std::move(pid), stats_);
+  auto space = std::make_shared<AddressSpace>(std::move(uffd), std::move(map),
+                                              std::move(regions),
+                                              std::move(pid), stats_);
   lineage_of_[space.get()] = lineages_[index].get();
   lineages_[index]->Add(space);
   WatchSpace(std::move(space));
@@ -214,10 +213,11 @@ absl::Status Session::CheckTask(int32_t image_pid,
   }
   const FeatureSet lacking = kLayoutEvents - uffd.features();
   if (!lacking.empty()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the kernel, or this criu, does not tell of all that a task does to its "
-        "memory: its userfaultfd lacks ",
-        ToString(lacking)));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the kernel, or this criu, does not tell of all that a "
+                     "task does to its "
+                     "memory: its userfaultfd lacks ",
+                     ToString(lacking)));
   }
   return absl::OkStatus();
 }
@@ -323,8 +323,8 @@ void Session::WatchSpace(std::shared_ptr<AddressSpace> space) {
   absl::Status status =
       loop_->Watch(space->fd(), [this, space] { Serve(space); });
   if (status.ok() && space->pid().has_value()) {
-    status = loop_->Watch(space->pid()->fd(),
-                          [this, space] { OnTaskExit(space); });
+    status =
+        loop_->Watch(space->pid()->fd(), [this, space] { OnTaskExit(space); });
   }
   CHECK(status.ok()) << "cannot watch a userfaultfd: " << status;
 }
@@ -607,7 +607,8 @@ SessionSnapshot Session::Snapshot() const {
   }
   absl::MutexLock lock(&mu_);
   snapshot.state = state_;
-  snapshot.trouble = trouble_.empty() && !ended_ ? source_->trouble() : trouble_;
+  snapshot.trouble =
+      trouble_.empty() && !ended_ ? source_->trouble() : trouble_;
   snapshot.age = std::min(ended_at_, absl::Now()) - opened_;
   if (state_ == SessionState::kComplete) {
     snapshot.time_to_complete = ended_at_ - finished_at_;

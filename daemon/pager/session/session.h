@@ -29,7 +29,8 @@
 
 namespace pagelift {
 
-// awaiting_handoff -> serving -> draining -> complete, and any of them -> failed.
+// awaiting_handoff -> serving -> draining -> complete, and any of them ->
+// failed.
 enum class SessionState {
   kAwaitingHandoff,  // The socket listens.
   kServing,          // Restore has connected: faults only.
@@ -51,9 +52,9 @@ struct SessionSnapshot {
   PageCount pages_missing;  // Requested ones included.
 };
 
-// One restore: listens at `work_dir`/lazy-pages.socket as `criu lazy-pages` does,
-// takes the tasks' userfaultfds, serves their faults from the source, brings the
-// rest, and lets go.
+// One restore: listens at `work_dir`/lazy-pages.socket as `criu lazy-pages`
+// does, takes the tasks' userfaultfds, serves their faults from the source,
+// brings the rest, and lets go.
 //
 // Threads: the session's event thread (handoff, events, faults), the sweeper's,
 // and the source's, which install what they receive. Thread-safe.
@@ -81,8 +82,8 @@ class Session : private PageSink {
   bool has_ended() const ABSL_LOCKS_EXCLUDED(mu_);
   void WaitUntilEnded() const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Ends a session that nobody has connected to; kFailedPrecondition if somebody
-  // has. Asynchronous: it ends soon.
+  // Ends a session that nobody has connected to; kFailedPrecondition if
+  // somebody has. Asynchronous: it ends soon.
   absl::Status Cancel() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:

@@ -1,5 +1,5 @@
-// The test plays restore and the source; the target is a process of its own, and
-// the kernel is the real one.
+// The test plays restore and the source; the target is a process of its own,
+// and the kernel is the real one.
 
 #include "daemon/pager/session/session.h"
 
@@ -228,8 +228,8 @@ TEST_F(HeldSessionTest, EndsWhenTheTargetExecutesAnotherProgram) {
 TEST_F(HeldSessionTest, ADeadChildDoesNotEndTheParentsSession) {
   TargetThread& child = target_.Fork(thread());
   child.StartOn(Op::kExit, {}, 0);
-  ASSERT_TRUE(Eventually(
-      [this] { return session_->Snapshot().address_spaces == 1; }));
+  ASSERT_TRUE(
+      Eventually([this] { return session_->Snapshot().address_spaces == 1; }));
   Release();
   ExpectImagePage(0, 0);
 }
@@ -293,8 +293,7 @@ TEST_F(SessionTest, WhenRestoreFailsTheTasksAreServedUntilTheyAreGone) {
   target_.Connect(dir_.path());
   target_.HandOver();
   thread().On(Op::kHangUp, {});
-  ASSERT_TRUE(
-      Eventually([this] { return State() == SessionState::kFailed; }));
+  ASSERT_TRUE(Eventually([this] { return State() == SessionState::kFailed; }));
   ExpectImagePage(5, 5);
   EXPECT_FALSE(session_->has_ended());
   target_.Kill();
@@ -305,12 +304,10 @@ TEST_F(SessionTest, WhenRestoreFailsTheTasksAreServedUntilTheyAreGone) {
 TEST_F(SessionTest, ATaskOfAnotherCheckpointIsRefusedAndNeverReadsZeros) {
   target_.Connect(dir_.path());
   target_.HandOver(RestoredTarget::kImagePid + 1);
-  ASSERT_TRUE(
-      Eventually([this] { return State() == SessionState::kFailed; }));
+  ASSERT_TRUE(Eventually([this] { return State() == SessionState::kFailed; }));
   EXPECT_THAT(session_->Snapshot().trouble, HasSubstr("another checkpoint"));
   // Whoever restores notices before anything runs.
-  ASSERT_TRUE(
-      Eventually([this] { return thread().On(Op::kSay, {}, 7) != 0; }));
+  ASSERT_TRUE(Eventually([this] { return thread().On(Op::kSay, {}, 7) != 0; }));
   thread().StartRead(target_.page(0));
   EXPECT_TRUE(thread().WaitUntilBlocked());
   EXPECT_FALSE(session_->has_ended());
@@ -322,8 +319,7 @@ TEST_F(SessionTest, ATaskThatComesTwiceIsRefused) {
   target_.Connect(dir_.path());
   thread().On(Op::kHandOver, {}, RestoredTarget::kImagePid);
   target_.HandOver();
-  ASSERT_TRUE(
-      Eventually([this] { return State() == SessionState::kFailed; }));
+  ASSERT_TRUE(Eventually([this] { return State() == SessionState::kFailed; }));
   EXPECT_THAT(session_->Snapshot().trouble, HasSubstr("came twice"));
   ExpectImagePage(5, 5);
   target_.Kill();
@@ -334,8 +330,7 @@ TEST_F(SessionTest, GarbageIsRefused) {
   target_.Connect(dir_.path());
   target_.HandOver();
   thread().On(Op::kSay, {}, 0x20544547);
-  ASSERT_TRUE(
-      Eventually([this] { return State() == SessionState::kFailed; }));
+  ASSERT_TRUE(Eventually([this] { return State() == SessionState::kFailed; }));
   ExpectImagePage(5, 5);
   target_.Kill();
   EXPECT_TRUE(WaitUntilEnded());

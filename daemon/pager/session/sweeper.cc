@@ -93,8 +93,8 @@ bool Sweeper::Round() {
   bool found = false;
   Positions met;
   for (Lineage* lineage : lineages_) {
-    for (size_t i = 0; std::shared_ptr<AddressSpace> space = lineage->NextFrom(i);
-         ++i) {
+    for (size_t i = 0;
+         std::shared_ptr<AddressSpace> space = lineage->NextFrom(i); ++i) {
       if (space->closed() || space->gone()) continue;
       Position& position = met[space.get()];
       position = positions_[space.get()];

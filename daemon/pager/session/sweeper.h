@@ -15,17 +15,19 @@
 
 namespace pagelift {
 
-// Brings what nobody has touched yet, so that the dependency on the source ends:
-// address space by address space in turn, in each from its latest fault onward.
-// Keeps a bounded number of pages in flight. Waits without using the processor.
+// Brings what nobody has touched yet, so that the dependency on the source
+// ends: address space by address space in turn, in each from its latest fault
+// onward. Keeps a bounded number of pages in flight. Waits without using the
+// processor.
 //
 // Thread-safe.
 class Sweeper {
  public:
   using Fetch = std::function<void(ImageRange)>;
 
-  // `fetch` asks the source; `on_nothing_left` is told, on the sweeper's thread,
-  // that it has nothing to ask for at the moment. The lineages must outlive this.
+  // `fetch` asks the source; `on_nothing_left` is told, on the sweeper's
+  // thread, that it has nothing to ask for at the moment. The lineages must
+  // outlive this.
   Sweeper(std::vector<Lineage*> lineages, Fetch fetch,
           std::function<void()> on_nothing_left);
   ~Sweeper();
@@ -38,7 +40,8 @@ class Sweeper {
   void Nudge() ABSL_LOCKS_EXCLUDED(mu_);
   // Pages were asked for by somebody else.
   void NoteRequested(PageCount pages) ABSL_LOCKS_EXCLUDED(mu_);
-  // An answer came. True if it was the last and the sweep has found nothing left.
+  // An answer came. True if it was the last and the sweep has found nothing
+  // left.
   bool NoteAnswered(PageCount pages) ABSL_LOCKS_EXCLUDED(mu_);
   // Idempotent; not from `fetch` or `on_nothing_left`.
   void Stop() ABSL_LOCKS_EXCLUDED(mu_);

@@ -16,7 +16,8 @@ const absl::Time kNow = absl::FromUnixSeconds(1000);
 std::vector<absl::Duration> Answer(WaitingFaults& faults, PageRange range,
                                    absl::Time now) {
   std::vector<absl::Duration> waited;
-  faults.Answered(range, [&](absl::Duration d) { waited.push_back(d); }, now);
+  faults.Answered(
+      range, [&](absl::Duration d) { waited.push_back(d); }, now);
   return waited;
 }
 
@@ -32,9 +33,9 @@ TEST(WaitingFaultsTest, TellsHowLongEachAnsweredPageWaited) {
   faults.Demand(PageId(7), kNow);
   faults.Demand(PageId(9), kNow + absl::Microseconds(5));
   faults.Demand(PageId(20), kNow);
-  EXPECT_THAT(Answer(faults, {PageId(7), PageCount(3)},
-                     kNow + absl::Microseconds(10)),
-              ElementsAre(absl::Microseconds(10), absl::Microseconds(5)));
+  EXPECT_THAT(
+      Answer(faults, {PageId(7), PageCount(3)}, kNow + absl::Microseconds(10)),
+      ElementsAre(absl::Microseconds(10), absl::Microseconds(5)));
   EXPECT_FALSE(faults.empty());
   EXPECT_THAT(Answer(faults, {PageId(7), PageCount(3)}, kNow), IsEmpty());
 }

@@ -58,8 +58,8 @@ class TargetThread {
 };
 
 // A process that plays a task which `criu restore --lazy-pages` restores: it
-// hands its userfaultfd over at a lazy-pages.socket and then does as it is told.
-// It is another process, so that the test can be its pager.
+// hands its userfaultfd over at a lazy-pages.socket and then does as it is
+// told. It is another process, so that the test can be its pager.
 //
 // Thread-compatible. Fails the test if no userfaultfd can be opened. Ends all
 // processes in the end.
@@ -87,7 +87,8 @@ class RestoredTarget {
   PageRange pages(uint64_t first, uint64_t count) const {
     return {page(first), PageCount(count)};
   }
-  // Where nothing is mapped that matters, as large as region() and away from it.
+  // Where nothing is mapped that matters, as large as region() and away from
+  // it.
   PageId spare(uint64_t index = 0) const {
     return region_.limit() + PageCount(16 + index);
   }

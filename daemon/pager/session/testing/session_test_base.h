@@ -15,8 +15,8 @@
 
 namespace pagelift {
 
-// A session that waits for a restore, with a source that does what the test says
-// and a target that nobody has restored yet.
+// A session that waits for a restore, with a source that does what the test
+// says and a target that nobody has restored yet.
 class SessionTestBase : public ::testing::Test {
  protected:
   static constexpr PageCount kPages{64};
@@ -35,7 +35,8 @@ class SessionTestBase : public ::testing::Test {
   static double BusyShare();
 
   void ExpectImagePage(uint64_t page, uint64_t image_page);
-  void ExpectImagePage(uint64_t page, uint64_t image_page, TargetThread& reader);
+  void ExpectImagePage(uint64_t page, uint64_t image_page,
+                       TargetThread& reader);
   void ExpectImagePageAt(PageId page, uint64_t image_page);
   void ExpectImagePageAt(PageId page, uint64_t image_page,
                          TargetThread& reader);

@@ -11,8 +11,8 @@
 
 namespace pagelift {
 
-// What a test tells a thread of its target process to do, and what became of it.
-// Both go over a socket as they lie in memory: one process made the other.
+// What a test tells a thread of its target process to do, and what became of
+// it. Both go over a socket as they lie in memory: one process made the other.
 
 struct TargetCommand {
   enum class Op : uint32_t {

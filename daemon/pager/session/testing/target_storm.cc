@@ -19,7 +19,7 @@ constexpr int kRounds = 600;
 
 // What one page has to hold.
 struct Expected {
-  bool from_image = true;  // Else zero.
+  bool from_image = true;   // Else zero.
   uint64_t first_word = 0;  // If it was written.
   bool written = false;
   int home = 0;

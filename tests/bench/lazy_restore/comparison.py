@@ -1,0 +1,126 @@
+"""All contenders in turn, again and again, on one machine in one hour."""
+
+import json
+import mmap
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from harness import tools
+from harness.scene import Scene
+
+from .contenders import CONTENDERS, LOCAL, REMOTE, Contender, Floor
+from .workload import Touching, TouchWorkload
+
+ORDERS = ("random", "sequential")
+_MEBIBYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One block of the table: where pages come from, how they are touched."""
+
+    place: str
+    order: str
+    mib: int
+    delay_ms: float = 0
+
+    @property
+    def title(self) -> str:
+        delay = ""
+        if self.delay_ms:
+            delay = f", +{self.delay_ms:g} ms round trip"
+        return f"{self.place}, {self.order} touch of {self.mib} MiB{delay}"
+
+
+class Comparison:
+    """What was measured: `runs` and `noise`, ready for JSON."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.runs: list[dict] = []
+        self.parts: list[dict] = []
+        self.noise: list[dict] = []
+        self.machine = {"kernel": platform.release(), "cpus": os.cpu_count(),
+                        "memory_mib": _memory_mib()}
+
+    @property
+    def failures(self) -> list[dict]:
+        return [run for run in self.runs if "error" in run]
+
+    def measure(self, settings: list[Setting], repetitions: int) -> None:
+        """Settings of one size share a checkpoint, and are interleaved."""
+        name = "bench-" + "-".join(sorted({s.place for s in settings}))
+        with Scene(name) as scene:
+            workload = TouchWorkload(scene, settings[0].mib, self._seed)
+            for repetition in range(repetitions):
+                self._note_noise(scene)
+                for setting in settings:
+                    for kind in _rotated(repetition):
+                        contender = kind(scene, workload, setting.place,
+                                         setting.delay_ms)
+                        self._run(scene, contender, setting, repetition)
+                for place in sorted({s.place for s in settings
+                                     if not s.delay_ms}):
+                    _warm_memory(settings[0].mib)
+                    floor = Floor(scene, workload, place)
+                    self.parts.append({"place": place, "mib": settings[0].mib,
+                                       **floor.parts()})
+
+    def _run(self, scene: Scene, contender: Contender, setting: Setting,
+             repetition: int) -> None:
+        run = {"setting": setting.title, "place": setting.place,
+               "order": setting.order, "mib": setting.mib,
+               "delay_ms": setting.delay_ms, "contender": contender.name,
+               "repetition": repetition,
+               "load_before": os.getloadavg()[0]}
+        _warm_memory(setting.mib)
+        touching = Touching(setting.order, self._seed + repetition)
+        try:
+            run |= contender.run(touching)
+            told = (f"touched {run['touch_ms']:.0f} ms, all in "
+                    f"{run['all_in_ms']:.0f} ms")
+        except Exception as error:
+            run["error"] = f"{type(error).__name__}: {error}"
+            told = f"{run['error']}\n{scene.telling_log_lines()}"
+        print(f"  {setting.title}, {contender.name}: {told}", file=sys.stderr,
+              flush=True)
+        self.runs.append(run)
+
+    def _note_noise(self, scene: Scene) -> None:
+        noise = json.loads(
+            scene.destination.run([tools.bench("floor"), "noise"]))
+        self.noise.append({"at": time.time(), "load": os.getloadavg()[0],
+                           **noise})
+
+
+def settings_for(only: str | None, mib: int,
+                 delayed_mib: int) -> list[list[Setting]]:
+    """What the table has, grouped by size."""
+    places = [place for place in (REMOTE, LOCAL) if only in (None, place)]
+    groups = [[Setting(place, order, mib)
+               for place in places for order in ORDERS]]
+    if REMOTE in places and delayed_mib > 0:
+        groups.append([Setting(REMOTE, "random", delayed_mib, delay_ms=10)])
+    return groups
+
+
+def _rotated(by: int) -> Iterator[type[Contender]]:
+    """Nobody is always the first."""
+    at = by % len(CONTENDERS)
+    yield from CONTENDERS[at:] + CONTENDERS[:at]
+
+
+def _warm_memory(mib: int) -> None:
+    """Fresh memory of a virtual machine is slow at its first use."""
+    length = 2 * mib * _MEBIBYTE
+    with mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+                   | mmap.MAP_POPULATE):
+        pass
+
+
+def _memory_mib() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _MEBIBYTE

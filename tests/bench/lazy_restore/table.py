@@ -1,0 +1,125 @@
+"""The comparison as people read it."""
+
+import statistics
+from collections.abc import Callable, Iterator
+
+from .comparison import Comparison
+from .contenders import CONTENDERS
+
+_WIDTHS = (30, 22, 22, 22, 11, 12)
+
+
+def _field(*path: str) -> Callable[[dict], float | None]:
+
+    def get(run: dict) -> float | None:
+        value = run
+        for name in path:
+            value = value.get(name)
+            if value is None:
+                return None
+        return value
+
+    return get
+
+
+_ROWS: list[tuple[str, Callable[[dict], float | None]]] = [
+    ("touched, ms", _field("touch_ms")),
+    ("all pages in, ms", _field("all_in_ms")),
+    ("  and the daemon done, ms", _field("let_go_ms")),
+    ("restore begun to touched, ms", _field("start_to_touched_ms")),
+    ("touches that waited", _field("blocked_us", "count")),
+    ("  p50, µs", _field("blocked_us", "p50")),
+    ("  p90, µs", _field("blocked_us", "p90")),
+    ("  p99, µs", _field("blocked_us", "p99")),
+    ("  p99.9, µs", _field("blocked_us", "p99.9")),
+    ("  longest, µs", _field("blocked_us", "max")),
+    ("fetched by demand, pages", _field("demand_fetches")),
+    ("wire bytes / touched", _field("wire_per_byte")),
+    ("CPU of the daemon, s/GiB", _field("daemon", "cpu_s_per_gib")),
+    ("CPU of the server, s/GiB", _field("server", "cpu_s_per_gib")),
+    ("peak of the daemon, MiB", _field("daemon", "peak_mib")),
+    ("  not of files", _field("daemon", "peak_private_mib")),
+    ("peak of the server, MiB", _field("server", "peak_mib")),
+    ("  not of files", _field("server", "peak_private_mib")),
+]
+
+
+def render(comparison: Comparison) -> str:
+    """Medians, with the least and the most."""
+    lines = [*_machine_lines(comparison)]
+    titles = dict.fromkeys(run["setting"] for run in comparison.runs)
+    for title in titles:
+        runs = [run for run in comparison.runs if run["setting"] == title]
+        lines += ["", *_block(title, runs)]
+    lines += ["", "CPU and memory of the floor are of its pager and of the "
+              "program that touches, in one process."]
+    lines += [f"FAILED {run['setting']}, {run['contender']}: {run['error']}"
+              for run in comparison.failures]
+    return "\n".join(lines)
+
+
+def _machine_lines(comparison: Comparison) -> Iterator[str]:
+    machine = comparison.machine
+    yield (f"Linux {machine['kernel']}, {machine['cpus']} CPUs, "
+           f"{machine['memory_mib']} MiB")
+    noise = comparison.noise
+    if noise:
+        eventfd, tcp = (
+            " / ".join(_spread([sample[what][point] for sample in noise])
+                       for point in ("p50", "p99"))
+            for what in ("eventfd_us", "tcp_us"))
+        yield (f"noise meanwhile, p50 / p99 in µs: eventfd ping-pong {eventfd}, "
+               f"TCP 32 B for 4 KiB {tcp}; load "
+               + _spread([sample["load"] for sample in noise]))
+    for place in dict.fromkeys(part["place"] for part in comparison.parts):
+        parts = [p for p in comparison.parts if p["place"] == place]
+        p50, p99 = (_spread([p["faults"]["blocked_us"][point] for p in parts])
+                    for point in ("p50", "p99"))
+        stream = _spread([p["stream"]["all_in_ms"] for p in parts])
+        yield (f"floor alone, {place}: fault {p50} / {p99} µs (p50 / p99), "
+               f"stream of {parts[0]['mib']} MiB {stream} ms")
+
+
+def _block(title: str, runs: list[dict]) -> Iterator[str]:
+    names = [contender.name for contender in CONTENDERS]
+    repetitions = 1 + max(run["repetition"] for run in runs)
+    yield _line([f"{title}", *names, "ours/CRIU", "ours/floor"])
+    yield _line([f"  {repetitions} repetitions: median (least–most)"])
+    for label, get in _ROWS:
+        values = {name: [value for run in runs if run["contender"] == name
+                         and (value := get(run)) is not None]
+                  for name in names}
+        if not any(values.values()):
+            continue
+        ours, criu, floor = (values[name] for name in names)
+        yield _line([label, *(_spread(values[name]) for name in names),
+                     _ratio(ours, criu), _ratio(ours, floor)])
+
+
+def _line(cells: list[str]) -> str:
+    first, *rest = cells
+    if len(first) > _WIDTHS[0]:
+        # The title of a block has a line of its own.
+        return first + "\n" + _line(["", *rest])
+    return (first.ljust(_WIDTHS[0]) + "".join(
+        cell.rjust(width) for cell, width in zip(rest, _WIDTHS[1:]))).rstrip()
+
+
+def _spread(values: list[float]) -> str:
+    if not values:
+        return "–"
+    least, middle, most = map(
+        _number, (min(values), statistics.median(values), max(values)))
+    return middle if len(values) == 1 else f"{middle} ({least}–{most})"
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> str:
+    if not ours or not theirs or statistics.median(theirs) == 0:
+        return "–"
+    return f"{statistics.median(ours) / statistics.median(theirs):.2f}"
+
+
+def _number(value: float) -> str:
+    if value >= 100 or value == int(value):
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
