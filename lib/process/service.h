@@ -42,10 +42,10 @@ ArgumentTarget LogLevelInto(LogLevel* level);
 // Nothing to do for a negative fd.
 absl::Status TellReady(int fd, char word);
 
-// Keeps freed memory for the next buffers instead of giving it back and faulting
-// it in again: receiving pages then takes a quarter less processor time, for some
-// 20 MiB. Also turns off Abseil's search for lock cycles, which the compiler and
-// tests do for us. Before the first thread.
+// Keeps freed memory for the next buffers instead of giving it back and
+// faulting it in again: receiving pages then takes a quarter less processor
+// time, for some 20 MiB. Also turns off Abseil's search for lock cycles, which
+// the compiler and tests do for us. Before the first thread.
 void TuneForBuffers();
 
 // As many descriptors as we are allowed: every forked child of a target takes

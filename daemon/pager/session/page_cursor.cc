@@ -22,8 +22,8 @@ void PageCursor::SkipBytes(size_t bytes) {
 absl::Span<const std::byte> PageCursor::Next(PageCount most) {
   CHECK(piece_ < pieces_.size()) << "past the last page";
   absl::Span<const std::byte> rest = pieces_[piece_].subspan(offset_);
-  const size_t together = std::min<size_t>(
-      rest.size() / kPageSize * kPageSize, most.bytes());
+  const size_t together =
+      std::min<size_t>(rest.size() / kPageSize * kPageSize, most.bytes());
   if (together > 0) {
     SkipBytes(together);
     return rest.first(together);

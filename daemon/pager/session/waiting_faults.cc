@@ -53,7 +53,8 @@ void WaitingFaults::Answered(PageRange range,
 }
 
 void WaitingFaults::Forget(PageRange range) {
-  Answered(range, [](absl::Duration) {}, absl::InfinitePast());
+  Answered(
+      range, [](absl::Duration) {}, absl::InfinitePast());
 }
 
 std::vector<PageId> WaitingFaults::Deferred() const {

@@ -14,8 +14,8 @@
 
 namespace pagelift {
 
-// The pages of one address space that threads sleep on, from the message that was
-// read to the answer: invariant I3 is that this becomes empty.
+// The pages of one address space that threads sleep on, from the message that
+// was read to the answer: invariant I3 is that this becomes empty.
 //
 // Thread-safe.
 class WaitingFaults {
@@ -27,7 +27,8 @@ class WaitingFaults {
   // The same, but nothing can be done about it before a retry.
   void Defer(PageId page, absl::Time now) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Requests for pages in `range` came to nothing: they are deferred from now on.
+  // Requests for pages in `range` came to nothing: they are deferred from now
+  // on.
   void DeferAll(PageRange range) ABSL_LOCKS_EXCLUDED(mu_);
 
   // The pages are answered; calls `answered` with how long each of them waited.
