@@ -90,7 +90,6 @@ std::string SessionJson(const v1::SessionStatus& s,
   number("pages_missing", s.pages_missing());
   number("pages_installed", s.pages_installed());
   number("pages_zeroed", s.pages_zeroed());
-  number("pages_dropped", s.pages_dropped());
   number("pages_lost", s.pages_lost());
   number("faults", s.faults());
   number("demand_fetches", s.demand_fetches());

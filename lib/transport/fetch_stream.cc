@@ -12,6 +12,7 @@
 #include "grpcpp/support/slice.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
+#include "lib/transport/grpc_status.h"
 #include "lib/transport/page_batch_codec.h"
 
 namespace pagelift {
@@ -26,11 +27,6 @@ constexpr PageCount kMaxPagesPerRequest = PageCount(262144);
 // With at most 35 bytes a request, well below the 64 KiB of HTTP/2's window.
 constexpr size_t kMaxUnanswered = 1024;
 constexpr char kProtocolMetadata[] = "pagelift-protocol";
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
-                      status.error_message());
-}
 
 }  // namespace
 

@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/transport/batch_writer.h"
 #include "lib/transport/description_proto.h"
+#include "lib/transport/grpc_status.h"
 
 namespace pagelift {
 namespace {
@@ -22,11 +23,6 @@ constexpr char kFetchPages[] = "/pagelift.v1.PageServer/FetchPages";
 // received, with room for its other fields.
 constexpr uint64_t kMaxBatchBytes = 2 << 20;
 constexpr uint64_t kDefaultBatchBytes = 256 << 10;
-
-grpc::Status ToGrpc(const absl::Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()),
-                      std::string(status.message()));
-}
 
 // A broken image is a fact about the server's files, whatever the code was.
 absl::Status AsOpenError(const absl::Status& status) {

@@ -36,17 +36,24 @@ void LockedByWriter(void* mutex) {
   Acquire(Readers(mutex));
 }
 
+// The mutex inside whose Unlock() or Await() this thread is. They look at
+// conditions, their own and others', with the mutex held.
+thread_local void* t_inside = nullptr;
+
 // While it waits others hold the mutex. It may be held by a reader, for whom
 // what follows is more than he may claim: nobody here waits as a reader.
 template <typename Result, typename... Arguments>
 Result Waiting(Result (*real)(void*, Arguments...), void* mutex,
                Arguments... arguments) {
   Release(mutex);
+  t_inside = mutex;
   if constexpr (std::is_void_v<Result>) {
     real(mutex, arguments...);
+    t_inside = nullptr;
     LockedByWriter(mutex);
   } else {
     Result result = real(mutex, arguments...);
+    t_inside = nullptr;
     LockedByWriter(mutex);
     return result;
   }
@@ -59,7 +66,10 @@ Function Next(const char* name) {
 
 }  // namespace
 
-#define REAL(Function) static Function* const real = Next<Function*>(__func__)
+// Defines `real`, the library's function of this name and of type __VA_ARGS__.
+#define REAL(...)               \
+  using Function = __VA_ARGS__; \
+  static Function* const real = Next<Function*>(__func__)
 
 extern "C" {
 
@@ -79,7 +89,18 @@ bool _ZN4absl7debian35Mutex7TryLockEv(void* mutex) {
 void _ZN4absl7debian35Mutex6UnlockEv(void* mutex) {
   REAL(void(void*));
   Release(mutex);
+  t_inside = mutex;
   real(mutex);
+  t_inside = nullptr;
+}
+
+bool _ZNK4absl7debian39Condition4EvalEv(void* condition) {
+  REAL(bool(void*));
+  void* const mutex = t_inside;
+  if (mutex != nullptr) LockedByWriter(mutex);
+  const bool holds = real(condition);
+  if (mutex != nullptr) Release(mutex);
+  return holds;
 }
 
 void _ZN4absl7debian35Mutex10ReaderLockEv(void* mutex) {

@@ -43,7 +43,6 @@ v1::SessionStatus DescribeSession(const std::string& name,
   status.set_pages_missing(snapshot.pages_missing.raw());
   status.set_pages_installed(stats.pages_installed.load());
   status.set_pages_zeroed(stats.pages_zeroed.load());
-  status.set_pages_dropped(stats.pages_dropped.load());
   status.set_pages_lost(stats.pages_lost.load());
   status.set_faults(stats.faults.load());
   status.set_demand_fetches(stats.demand_fetches.load());

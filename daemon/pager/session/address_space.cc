@@ -17,9 +17,6 @@ namespace {
 // 0.05 µs each where a fault costs a hundred.
 constexpr uint64_t kZeroBlock = 64;
 
-// How long a page must be without a mapping before we believe it.
-constexpr absl::Duration kDoubtFor = absl::Milliseconds(10);
-
 // How many full reads of the queue one drain does: a target that makes events
 // faster than we read them must not keep the lock for ever.
 constexpr int kMaxReads = 64;
@@ -30,10 +27,6 @@ constexpr PageId kAnyPage(1 << 16);
 UniqueFd OpenSpare() {
   return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
 }
-
-PageRange OnePage(PageId page) { return {page, PageCount(1)}; }
-
-constexpr PageStates kWanted = PageState::kMissing | PageState::kRequested;
 
 }  // namespace
 
@@ -298,186 +291,6 @@ AddressSpace::Answer AddressSpace::AnswerOutcome(PageId page,
   }
   return Answer::kAnswered;
 }
-
-// --- Installing --------------------------------------------------------------
-
-AddressSpace::Outcome AddressSpace::Install(ImageRange range,
-                                            PageCursor::Pieces pieces,
-                                            PageCount skip) {
-  absl::ReaderMutexLock lock(&mu_);
-  if (!uffd_.has_value() || gone()) return Outcome::kGone;
-  Outcome outcome = Outcome::kDone;
-  map_.ForEachTarget(range, kWanted, [&](const PageMap::Piece& piece) {
-    mu_.AssertReaderHeld();
-    if (outcome != Outcome::kDone) return;
-    if (pieces.empty()) {
-      outcome = InstallRun(piece.pages, {});
-      return;
-    }
-    PageCursor cursor(pieces, skip + (piece.image - range.first));
-    PageRange rest = piece.pages;
-    while (!rest.empty() && outcome == Outcome::kDone) {
-      absl::Span<const std::byte> bytes = cursor.Next(rest.count);
-      const PageCount count(bytes.size() / kPageSize);
-      outcome = InstallRun({rest.first, count}, bytes);
-      rest = {rest.first + count, rest.count - count};
-    }
-  });
-  return outcome;
-}
-
-AddressSpace::Outcome AddressSpace::InstallRun(
-    PageRange pages, absl::Span<const std::byte> bytes) {
-  const bool zero = bytes.empty();
-  PageRange rest = pages;
-  while (!rest.empty()) {
-    absl::Span<const std::byte> left =
-        zero ? bytes : bytes.last(rest.count.bytes());
-    InstallResult result = zero
-                               ? uffd_->Zero(rest, WakeMode::kWake)
-                               : uffd_->Copy(rest.first, left, WakeMode::kWake);
-    PageCount settled = result.installed;
-    if (PageCount(0) < settled) MarkInstalled({rest.first, settled});
-    switch (result.outcome) {
-      case InstallResult::Outcome::kInstalled:
-      case InstallResult::Outcome::kInterrupted:
-        break;
-      case InstallResult::Outcome::kAlreadyPresent:
-        WakeLocked(OnePage(rest.first));
-        MarkInstalled(OnePage(rest.first));
-        settled = PageCount(1);
-        break;
-      case InstallResult::Outcome::kRangeGone: {
-        if (rest.count == PageCount(1)) {
-          absl::MutexLock lock(&doubts_mu_);
-          doubts_.push_back({rest.first, MonotonicNow()});
-          return Outcome::kDone;
-        }
-        // Perhaps only a border between two mappings.
-        settled = PageCount(rest.count.raw() / 2);
-        Outcome half = InstallRun({rest.first, settled},
-                                  zero ? left : left.first(settled.bytes()));
-        if (half != Outcome::kDone) return half;
-        break;
-      }
-      case InstallResult::Outcome::kSourceFault:
-        LOG(Error) << "the contents of " << rest.first
-                   << " cannot be read any more (was the image truncated?)";
-        MarkLost(OnePage(rest.first));
-        settled = PageCount(1);
-        break;
-      case InstallResult::Outcome::kTargetGone:
-        MarkGone();
-        return Outcome::kGone;
-      case InstallResult::Outcome::kEventPending:
-        return Outcome::kEventPending;
-      case InstallResult::Outcome::kFailed:
-        LOG(Error) << "installing " << rest << ": " << result;
-        [[fallthrough]];
-      case InstallResult::Outcome::kNoMemory:
-        return Outcome::kNoMemory;
-    }
-    rest = {rest.first + settled, rest.count - settled};
-  }
-  return Outcome::kDone;
-}
-
-void AddressSpace::MarkInstalled(PageRange pages) {
-  const PageCount changed =
-      map_.TransitionRange(pages, kWanted, PageState::kPresent);
-  stats_.pages_installed.fetch_add(changed.raw(), std::memory_order_relaxed);
-  if (waiting_.empty()) return;
-  waiting_.Answered(
-      pages, [this](absl::Duration d) { stats_.fault_latency.Record(d); },
-      absl::Now());
-}
-
-void AddressSpace::MarkLost(PageRange pages) {
-  const PageCount changed =
-      map_.TransitionRange(pages, kWanted, PageState::kLost);
-  stats_.pages_lost.fetch_add(changed.raw(), std::memory_order_relaxed);
-  // Where that is not possible now, those who wait look again, and Resolve()
-  // poisons page by page.
-  uffd_->Poison(pages, WakeMode::kLeaveAsleep);
-  waiting_.Forget(pages);
-  WakeLocked(pages);
-}
-
-AddressSpace::Outcome AddressSpace::Lose(ImageRange range) {
-  absl::ReaderMutexLock lock(&mu_);
-  if (!uffd_.has_value() || gone()) return Outcome::kGone;
-  map_.ForEachTarget(range, kWanted, [&](const PageMap::Piece& piece) {
-    mu_.AssertReaderHeld();
-    MarkLost(piece.pages);
-  });
-  return Outcome::kDone;
-}
-
-void AddressSpace::GiveBack(ImageRange range) {
-  absl::ReaderMutexLock lock(&mu_);
-  map_.ForEachTarget(range, PageState::kRequested,
-                     [&](const PageMap::Piece& piece) {
-                       mu_.AssertReaderHeld();
-                       map_.TransitionRange(piece.pages, PageState::kRequested,
-                                            PageState::kMissing);
-                       waiting_.DeferAll(piece.pages);
-                     });
-}
-
-std::optional<PageMap::Piece> AddressSpace::ClaimMissing(PageId from,
-                                                         PageCount most) {
-  absl::ReaderMutexLock lock(&mu_);
-  if (!uffd_.has_value() || gone()) return std::nullopt;
-  return map_.ClaimMissing(from, most);
-}
-
-bool AddressSpace::SettleDoubts() {
-  std::vector<Doubt> doubts;
-  {
-    absl::MutexLock lock(&doubts_mu_);
-    doubts.swap(doubts_);
-  }
-  if (doubts.empty() && !has_doubts()) return false;
-  std::vector<Doubt> still;
-  {
-    absl::WriterMutexLock lock(&mu_);
-    if (uffd_.has_value()) SettleMovesLocked();
-    for (const Doubt& doubt : doubts) {
-      if (!uffd_.has_value() || gone()) return false;
-      std::optional<PageMap::Location> location = map_.Find(doubt.page);
-      if (!location.has_value() || location->state != PageState::kRequested) {
-        continue;
-      }
-      const PageRange page = OnePage(doubt.page);
-      Registration registration = uffd_->Probe(doubt.page);
-      if (registration == Registration::kTargetGone) {
-        MarkGone();
-      } else if (registration == Registration::kRegistered) {
-        map_.Transition(doubt.page, PageState::kRequested, PageState::kMissing);
-        waiting_.DeferAll(page);
-      } else if (registration == Registration::kNotRegistered &&
-                 MonotonicNow() - doubt.since >= kDoubtFor) {
-        LOG(Debug) << "page " << doubt.page << " is not mapped any more";
-        map_.Erase(page);
-        waiting_.Forget(page);
-        WakeLocked(page);
-      } else {
-        still.push_back(doubt);
-      }
-    }
-  }
-  {
-    absl::MutexLock lock(&doubts_mu_);
-    doubts_.insert(doubts_.end(), still.begin(), still.end());
-  }
-  return has_doubts();
-}
-
-void AddressSpace::WakeLocked(PageRange pages) {
-  absl::Status status = uffd_->Wake(pages);
-  if (!status.ok()) LOG(Error) << "waking " << pages << ": " << status;
-}
-
 // --- The end -----------------------------------------------------------------
 
 PageMap::Counts AddressSpace::counts() const {

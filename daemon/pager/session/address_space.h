@@ -134,6 +134,11 @@ class AddressSpace {
   }
 
  private:
+  // Pages in these states are installed when their contents arrive.
+  static constexpr PageStates kWanted =
+      PageState::kMissing | PageState::kRequested;
+  static PageRange OnePage(PageId page) { return {page, PageCount(1)}; }
+
   struct Doubt {
     PageId page;
     absl::Duration since;  // MonotonicNow().

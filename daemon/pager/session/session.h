@@ -87,6 +87,13 @@ class Session : private PageSink {
   absl::Status Cancel() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  // A deferred fault is tried again soon: an event that was read stops
+  // mattering within some hundred microseconds. Then less and less often.
+  static constexpr absl::Duration kFirstRetry = absl::Microseconds(100);
+  static constexpr absl::Duration kSlowestRetry = absl::Milliseconds(20);
+  // No event tells of exec and of a forked child's exit.
+  static constexpr absl::Duration kHousekeeping = absl::Seconds(1);
+
   Session(Options options, std::unique_ptr<PageSource> source,
           ImageOwners owners, std::unique_ptr<EventLoop> loop,
           FdListener listener);
@@ -135,6 +142,8 @@ class Session : private PageSink {
   void EndIfNothingIsLeft();
   void End(SessionState state);
   std::vector<std::shared_ptr<AddressSpace>> LiveSpaces() const;
+
+  bool OnEventThread() const;  // From any thread.
 
   // PageSink, on the source's threads.
   void OnPages(const PageBatch& batch) override;

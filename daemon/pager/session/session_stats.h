@@ -16,7 +16,6 @@ struct SessionStats {
   Counter demand_fetches{0};   // Faults that had to ask the source.
   Counter pages_installed{0};  // Image contents, zero contents included.
   Counter pages_zeroed{0};     // Zero because the image does not have them.
-  Counter pages_dropped{0};    // Arrived, but no longer wanted.
   Counter pages_lost{0};       // Poisoned.
   Counter forks{0};
   Counter remaps{0};

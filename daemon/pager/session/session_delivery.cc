@@ -1,0 +1,103 @@
+// Deliveries: what the source's threads do with the pages that arrive.
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "daemon/pager/event_loop/monotonic_time.h"
+#include "daemon/pager/session/session.h"
+#include "lib/base/log.h"
+
+namespace pagelift {
+namespace {
+
+// How long a source's thread waits for an event to be read before it gives the
+// pages back: it must not wait for ever, the event thread may be waiting for
+// room on that very source.
+constexpr absl::Duration kInstallPatience = absl::Milliseconds(5);
+constexpr absl::Duration kInstallPause = absl::Microseconds(20);
+// A source that cannot serve now is asked again after this.
+constexpr absl::Duration kUnavailableRetry = absl::Milliseconds(100);
+
+}  // namespace
+
+void Session::OnPages(const PageBatch& batch) {
+  owners_.ForEach(batch.range, [&](ImageRange part, size_t task) {
+    Deliver(*lineages_[task], part, batch);
+  });
+  NoteAnswered(batch.range.count);
+}
+
+void Session::NoteAnswered(PageCount pages) {
+  if (sweeper_->NoteAnswered(pages)) {
+    loop_->Post([this] { CheckComplete(); });
+  }
+}
+
+void Session::Deliver(Lineage& lineage, ImageRange range,
+                      const PageBatch& batch) {
+  bool given_back = false;
+  for (size_t i = 0; std::shared_ptr<AddressSpace> space = lineage.NextFrom(i);
+       ++i) {
+    ImageRange rest = range;
+    while (!rest.empty()) {
+      const ImageRange step{rest.first,
+                            std::min(rest.count, AddressSpace::kInstallStep)};
+      if (!InstallPatiently(*space, step, batch)) given_back = true;
+      rest = {step.limit(), rest.count - step.count};
+    }
+    if (space->has_doubts()) given_back = true;
+  }
+  if (given_back) loop_->Post([this] { ArmRetry(kFirstRetry); });
+}
+
+bool Session::InstallPatiently(AddressSpace& space, ImageRange step,
+                               const PageBatch& batch) {
+  const PageCount skip = step.first - batch.range.first;
+  const bool may_wait = !OnEventThread();
+  absl::Duration give_up = absl::InfiniteDuration();
+  while (true) {
+    switch (space.Install(step, batch.pieces, skip)) {
+      case AddressSpace::Outcome::kDone:
+        return true;
+      case AddressSpace::Outcome::kGone:
+        loop_->Post([this] { CheckComplete(); });
+        return true;
+      case AddressSpace::Outcome::kEventPending:
+      case AddressSpace::Outcome::kNoMemory:
+        break;
+    }
+    const absl::Duration now = MonotonicNow();
+    if (give_up == absl::InfiniteDuration()) give_up = now + kInstallPatience;
+    if (!may_wait || now >= give_up) {
+      space.GiveBack(step);
+      return false;
+    }
+    absl::SleepFor(kInstallPause);
+  }
+}
+
+void Session::OnUnavailable(ImageRange range, const absl::Status& status) {
+  const bool lost = status.code() == absl::StatusCode::kDataLoss;
+  if (lost) {
+    LOG(Error) << "image pages " << range
+               << " are lost and will be poisoned: " << status.message();
+    SetTrouble(absl::StrCat("pages are lost: ", status.message()));
+  }
+  owners_.ForEach(range, [&](ImageRange part, size_t task) {
+    for (size_t i = 0;
+         std::shared_ptr<AddressSpace> space = lineages_[task]->NextFrom(i);
+         ++i) {
+      if (lost) {
+        space->Lose(part);
+      } else {
+        space->GiveBack(part);
+      }
+    }
+  });
+  if (!lost) sweeper_->Pause();
+  NoteAnswered(range.count);
+  if (!lost) loop_->Post([this] { ArmRetry(kUnavailableRetry); });
+}
+
+}  // namespace pagelift

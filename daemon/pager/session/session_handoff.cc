@@ -1,0 +1,226 @@
+// The hand-off: restore's socket, the tasks it brings, and what becomes of
+// those that are refused.
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "daemon/pager/session/session.h"
+#include "lib/base/log.h"
+#include "lib/base/status_macros.h"
+#include "lib/uffd/features.h"
+
+namespace pagelift {
+namespace {
+
+absl::Status MapOf(const TaskDescription& task, PageMap& map) {
+  for (const ImageExtent& extent : task.extents) {
+    RETURN_IF_ERROR(map.Add(extent.pages, extent.image));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void Session::OnConnect() {
+  absl::StatusOr<FdChannel> channel = listener_->Accept(Wait::kDontWait);
+  if (channel.status().code() == absl::StatusCode::kUnavailable) return;
+  // One restore, one connection.
+  loop_->Unwatch(listener_->fd());
+  listener_.reset();
+  if (!channel.ok()) {
+    AbandonHandoff(channel.status());
+    return;
+  }
+  SetState(SessionState::kServing);
+  handoff_.emplace(*std::move(channel));
+  absl::Status watched = loop_->Watch(handoff_->fd(), [this] { OnHandoff(); });
+  if (!watched.ok()) AbandonHandoff(watched);
+  loop_->RunAfter(kHousekeeping, [this] { Housekeeping(); });
+}
+
+void Session::OnHandoff() {
+  while (handoff_.has_value()) {
+    absl::StatusOr<std::vector<HandoffEvent>> events = handoff_->Receive();
+    if (!events.ok()) {
+      AbandonHandoff(events.status());
+      return;
+    }
+    if (events->empty()) return;
+    absl::Status status;
+    for (HandoffEvent& event : *events) {
+      if (status.ok()) {
+        status = Take(event);
+      } else {
+        Disbelieve(event);
+      }
+    }
+    if (!status.ok()) AbandonHandoff(status);
+  }
+}
+
+absl::Status Session::Take(HandoffEvent& event) {
+  if (TaskArrived* task = std::get_if<TaskArrived>(&event)) {
+    return TakeTask(*task);
+  }
+  if (std::holds_alternative<RestoreFinished>(event)) {
+    OnRestoreFinished();
+  } else if (std::holds_alternative<RestoreHungUp>(event)) {
+    OnRestoreHungUp();
+  }
+  return absl::OkStatus();  // Zombies have no memory.
+}
+
+absl::Status Session::TakeTask(TaskArrived& task) {
+  ASSIGN_OR_RETURN(UserfaultFd uffd,
+                   UserfaultFd::Adopt(std::move(task.userfaultfd)));
+  std::optional<PidFd> pid;
+  if (task.host_pid > 0) {
+    absl::StatusOr<PidFd> opened = PidFd::Open(task.host_pid);
+    if (opened.ok()) pid = *std::move(opened);
+  }
+  const TaskDescription* description =
+      source_->description().FindTask(task.image_pid);
+  PageMap map;
+  absl::Status status = CheckTask(task.image_pid, uffd);
+  if (status.ok()) status = MapOf(*description, map);
+  if (!status.ok()) {
+    Freeze(std::move(uffd), std::move(pid));
+    return status;
+  }
+  const size_t index =
+      static_cast<size_t>(description - source_->description().tasks.data());
+  RangeSet regions;
+  for (PageRange region : description->lazy_regions) regions.Insert(region);
+  LOG(Info) << "task " << task.image_pid << " (pid " << task.host_pid
+            << " here): " << map.counts().missing.raw() << " lazy pages";
+  auto space = std::make_shared<AddressSpace>(std::move(uffd), std::move(map),
+                                              std::move(regions),
+                                              std::move(pid), stats_);
+  lineage_of_[space.get()] = lineages_[index].get();
+  lineages_[index]->Add(space);
+  WatchSpace(std::move(space));
+  return absl::OkStatus();
+}
+
+absl::Status Session::CheckTask(int32_t image_pid,
+                                const UserfaultFd& uffd) const {
+  const std::vector<TaskDescription>& tasks = source_->description().tasks;
+  const TaskDescription* description =
+      source_->description().FindTask(image_pid);
+  if (description == nullptr || description->zombie) {
+    return absl::NotFoundError(absl::StrCat(
+        "restore has a task ", image_pid,
+        " that the source's image does not have: is it another checkpoint?"));
+  }
+  if (lineages_[static_cast<size_t>(description - tasks.data())]->was_used()) {
+    return absl::AlreadyExistsError(
+        absl::StrCat("task ", image_pid, " came twice"));
+  }
+  const FeatureSet lacking = kLayoutEvents - uffd.features();
+  if (!lacking.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the kernel, or this criu, does not tell of all that a "
+                     "task does to its "
+                     "memory: its userfaultfd lacks ",
+                     ToString(lacking)));
+  }
+  return absl::OkStatus();
+}
+
+void Session::Disbelieve(HandoffEvent& event) {
+  TaskArrived* task = std::get_if<TaskArrived>(&event);
+  if (task == nullptr) return;
+  absl::StatusOr<UserfaultFd> uffd =
+      UserfaultFd::Adopt(std::move(task->userfaultfd));
+  absl::StatusOr<PidFd> pid = PidFd::Open(task->host_pid);
+  if (!uffd.ok()) return;
+  Freeze(*std::move(uffd),
+         pid.ok() ? std::make_optional(*std::move(pid)) : std::nullopt);
+}
+
+void Session::Freeze(UserfaultFd uffd, std::optional<PidFd> pid) {
+  auto space = std::make_shared<AddressSpace>(
+      std::move(uffd), PageMap(), RangeSet(), std::move(pid), stats_);
+  {
+    absl::MutexLock lock(&mu_);
+    frozen_.push_back(space);
+  }
+  if (!space->pid().has_value()) return;
+  const int fd = space->pid()->fd();
+  // If it cannot be watched, housekeeping finds out later.
+  absl::Status ignored = loop_->Watch(fd, [this, fd] {
+    loop_->Unwatch(fd);
+    BuryFrozen();
+  });
+}
+
+void Session::BuryFrozen() {
+  {
+    absl::MutexLock lock(&mu_);
+    for (auto it = frozen_.begin(); it != frozen_.end();) {
+      AddressSpace& space = **it;
+      space.CheckAlive();
+      if (!space.gone()) {
+        ++it;
+        continue;
+      }
+      if (space.pid().has_value()) loop_->Unwatch(space.pid()->fd());
+      space.Bury();
+      it = frozen_.erase(it);
+    }
+  }
+  EndIfNothingIsLeft();
+}
+
+void Session::OnRestoreFinished() {
+  finished_ = true;
+  {
+    absl::MutexLock lock(&mu_);
+    finished_at_ = absl::Now();
+    state_ = SessionState::kDraining;
+  }
+  LOG(Info) << "restore in " << options_.work_dir << " finished, tasks run";
+  sweeper_->Start();
+}
+
+void Session::OnRestoreHungUp() {
+  if (!finished_) {
+    AbandonHandoff(absl::AbortedError(
+        "criu restore ended before the tasks were restored; its log says why"));
+    return;
+  }
+  loop_->Unwatch(handoff_->fd());
+  handoff_.reset();
+}
+
+void Session::AbandonHandoff(const absl::Status& why) {
+  LOG(Error) << "restore in " << options_.work_dir << ": " << why.message();
+  SetTrouble(std::string(why.message()));
+  if (finished_) {
+    // The tasks run: nothing that is said on the socket matters any more.
+    loop_->Unwatch(handoff_->fd());
+    handoff_.reset();
+    return;
+  }
+  if (handoff_.has_value()) {
+    // Restore's next message fails, and it kills the tasks it has made. Until
+    // they are gone their faults are answered.
+    loop_->Unwatch(handoff_->fd());
+    handoff_->RefuseMore();
+    DrainAbandonedHandoff();
+    handoff_.reset();
+  }
+  SetState(SessionState::kFailed);
+  EndIfNothingIsLeft();
+}
+
+void Session::DrainAbandonedHandoff() {
+  while (true) {
+    absl::StatusOr<std::vector<HandoffEvent>> events = handoff_->Receive();
+    if (!events.ok() || events->empty()) return;
+    for (HandoffEvent& event : *events) Disbelieve(event);
+  }
+}
+
+}  // namespace pagelift

@@ -1,0 +1,146 @@
+// Serving: events and faults of the address spaces, and what is tried again.
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/pager/event_loop/monotonic_time.h"
+#include "daemon/pager/session/session.h"
+#include "lib/base/log.h"
+
+namespace pagelift {
+
+void Session::WatchSpace(std::shared_ptr<AddressSpace> space) {
+  absl::Status status =
+      loop_->Watch(space->fd(), [this, space] { Serve(space); });
+  if (status.ok() && space->pid().has_value()) {
+    status =
+        loop_->Watch(space->pid()->fd(), [this, space] { OnTaskExit(space); });
+  }
+  CHECK(status.ok()) << "cannot watch a userfaultfd: " << status;
+}
+
+void Session::UnwatchSpace(const AddressSpace& space) {
+  loop_->Unwatch(space.fd());
+  if (space.pid().has_value()) loop_->Unwatch(space.pid()->fd());
+  starved_.erase(&space);
+}
+
+void Session::OnTaskExit(const std::shared_ptr<AddressSpace>& space) {
+  // Housekeeping asks again if somebody else lives in that memory.
+  loop_->Unwatch(space->pid()->fd());
+  space->CheckAlive();
+  if (space->gone()) Reap(space);
+}
+
+bool Session::Adopting(
+    AddressSpace& parent,
+    absl::FunctionRef<void(AddressSpace::ForkCallback)> work) {
+  std::vector<std::shared_ptr<AddressSpace>> children;
+  work([&](std::shared_ptr<AddressSpace> child) {
+    // Under the parent's exclusive lock: see lineage.h.
+    Lineage* lineage = lineage_of_.at(&parent);
+    lineage_of_[child.get()] = lineage;
+    lineage->Add(child);
+    children.push_back(std::move(child));
+  });
+  for (const std::shared_ptr<AddressSpace>& child : children) {
+    WatchSpace(child);
+    if (child->has_doubts()) ArmRetry(kFirstRetry);
+  }
+  if (!children.empty()) sweeper_->Nudge();
+  return !children.empty();
+}
+
+void Session::Serve(const std::shared_ptr<AddressSpace>& space) {
+  if (space->closed()) return;
+  faults_.clear();
+  absl::Status status;
+  Adopting(*space, [&](AddressSpace::ForkCallback on_fork) {
+    status = space->Drain(&faults_, on_fork);
+  });
+  stats_.faults.fetch_add(faults_.size(), std::memory_order_relaxed);
+  for (const PageFault& fault : faults_) ServeFault(*space, fault.page);
+  if (status.ok()) {
+    NoteFed(space);
+  } else {
+    NoteStarved(*space, status);
+  }
+  if (space->waiting().any_deferred() || space->has_doubts()) {
+    ArmRetry(kFirstRetry);
+  }
+  if (space->gone()) {
+    Reap(space);
+  } else if (finished_ && space->complete()) {
+    // Its last pages may have gone by an event, without an answer.
+    loop_->Post([this] { CheckComplete(); });
+  }
+}
+
+void Session::NoteStarved(const AddressSpace& space, const absl::Status& why) {
+  if (starved_.insert(&space).second) loop_->Unwatch(space.fd());
+  starved_trouble_ = std::string(why.message());
+  SetTrouble(starved_trouble_);
+  ArmRetry(kSlowestRetry);
+}
+
+void Session::NoteFed(const std::shared_ptr<AddressSpace>& space) {
+  if (starved_.erase(space.get()) == 0) return;
+  absl::Status status =
+      loop_->Watch(space->fd(), [this, space] { Serve(space); });
+  CHECK(status.ok()) << "cannot watch a userfaultfd: " << status;
+  if (starved_.empty()) ClearTrouble(starved_trouble_);
+}
+
+void Session::ServeFault(AddressSpace& space, PageId page) {
+  ImagePage image;
+  if (space.Resolve(page, &image) != AddressSpace::Answer::kFetch) return;
+  stats_.demand_fetches.fetch_add(1, std::memory_order_relaxed);
+  sweeper_->NoteRequested(PageCount(1));
+  source_->Fetch({image, PageCount(1)}, Urgency::kDemand);
+}
+
+void Session::ArmRetry(absl::Duration at_least) {
+  const absl::Duration delay = std::max(at_least, retry_backoff_);
+  const absl::Duration at = MonotonicNow() + delay;
+  if (retry_at_ <= at) return;
+  retry_at_ = at;
+  loop_->RunAfter(delay, [this, at] {
+    if (retry_at_ != at) return;  // An earlier one took its place.
+    retry_at_ = absl::InfiniteDuration();
+    Retry();
+  });
+}
+
+void Session::Retry() {
+  bool again = false;
+  retry_backoff_ =
+      std::min(kSlowestRetry, std::max(kFirstRetry, retry_backoff_ * 2));
+  for (const std::shared_ptr<AddressSpace>& space : LiveSpaces()) {
+    // Events first: they are why it was deferred.
+    Serve(space);
+    if (space->closed()) continue;
+    for (PageId page : space->waiting().Deferred()) ServeFault(*space, page);
+    if (space->SettleDoubts()) again = true;
+    if (space->waiting().any_deferred()) again = true;
+    if (space->gone()) Reap(space);
+  }
+  sweeper_->Nudge();
+  if (again) {
+    ArmRetry(retry_backoff_);
+  } else if (retry_at_ == absl::InfiniteDuration()) {
+    retry_backoff_ = absl::ZeroDuration();
+  }
+}
+
+void Session::Housekeeping() {
+  for (const std::shared_ptr<AddressSpace>& space : LiveSpaces()) {
+    space->CheckAlive();
+    if (space->gone()) Reap(space);
+  }
+  BuryFrozen();
+  if (!has_ended()) {
+    loop_->RunAfter(kHousekeeping, [this] { Housekeeping(); });
+  }
+}
+
+}  // namespace pagelift
