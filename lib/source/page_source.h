@@ -44,7 +44,8 @@ class PageSink {
 // Thread-safe. Every page that was asked for is answered, by OnPages or by
 // OnUnavailable, once per Fetch; batches are as short and in whatever order
 // suits the source. A source that loses its far end goes on trying for ever,
-// and the pages stay outstanding.
+// and the pages stay outstanding; one that cannot try again says so in
+// is_gone().
 class PageSource {
  public:
   virtual ~PageSource() = default;
@@ -67,6 +68,9 @@ class PageSource {
   virtual uint64_t bytes_received() const = 0;
   // Empty while all is well, else what is wrong, for people.
   virtual std::string trouble() const = 0;
+  // The far end is lost for good: what is outstanding, and what is asked for
+  // from now on, never comes.
+  virtual bool is_gone() const { return false; }
   // Messages that arrived damaged and were refused; streams that broke.
   virtual uint64_t checksum_failures() const { return 0; }
   virtual uint64_t reconnects() const { return 0; }

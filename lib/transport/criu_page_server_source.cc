@@ -208,8 +208,10 @@ void CriuPageServerSource::Lose(const absl::Status& why) {
   const absl::Status lost = absl::UnavailableError(
       absl::StrCat("the source ", peer_, " is gone (", why.message(),
                    "): it takes no second connection, so pages that are still "
-                   "missing cannot "
-                   "come any more and the tasks that need them stay stopped"));
+                   "missing cannot come any more and the tasks that need them "
+                   "stay stopped. If its log tells of `tee: ... Operation not "
+                   "permitted`, run `sysctl fs.pipe-max-size=67108864` on its "
+                   "host before the next try"));
   std::vector<ImageRange> outstanding;
   {
     absl::MutexLock lock(&mu_);
@@ -250,6 +252,11 @@ void CriuPageServerSource::Stop() {
 std::string CriuPageServerSource::trouble() const {
   absl::MutexLock lock(&mu_);
   return std::string(lost_.message());
+}
+
+bool CriuPageServerSource::is_gone() const {
+  absl::MutexLock lock(&mu_);
+  return !lost_.ok();
 }
 
 absl::Status CriuPageServerSource::Finish(absl::Duration deadline) {

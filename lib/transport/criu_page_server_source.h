@@ -76,6 +76,7 @@ class CriuPageServerSource : public PageSource {
   void Stop() override ABSL_LOCKS_EXCLUDED(mu_);
   uint64_t bytes_received() const override { return bytes_received_; }
   std::string trouble() const override ABSL_LOCKS_EXCLUDED(mu_);
+  bool is_gone() const override ABSL_LOCKS_EXCLUDED(mu_);
 
   // Stops, tells CRIU that the pages are no longer needed, waits for its word
   // and ends the connection in order. After an error it is unknown what became

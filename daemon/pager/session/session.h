@@ -109,6 +109,9 @@ class Session : private PageSink {
   // Before the tasks run restore then kills them, and until they are gone their
   // faults are answered.
   void AbandonHandoff(const absl::Status& why);
+  // The source is lost before the tasks run: they are to die of it, so that
+  // restore fails instead of waiting for ever.
+  void OnSourceGone();
   // Takes what restore has said already, which is not to be believed any more.
   void DrainAbandonedHandoff();
   void Disbelieve(HandoffEvent& event);

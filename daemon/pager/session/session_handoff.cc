@@ -186,8 +186,11 @@ void Session::OnRestoreFinished() {
 
 void Session::OnRestoreHungUp() {
   if (!finished_) {
-    AbandonHandoff(absl::AbortedError(
-        "criu restore ended before the tasks were restored; its log says why"));
+    AbandonHandoff(source_->is_gone()
+                       ? absl::UnavailableError(source_->trouble())
+                       : absl::AbortedError("criu restore ended before the "
+                                            "tasks were restored; its log "
+                                            "says why"));
     return;
   }
   loop_->Unwatch(handoff_->fd());
@@ -213,6 +216,18 @@ void Session::AbandonHandoff(const absl::Status& why) {
   }
   SetState(SessionState::kFailed);
   EndIfNothingIsLeft();
+}
+
+void Session::OnSourceGone() {
+  // Restore may just have said that the tasks run.
+  if (handoff_.has_value()) OnHandoff();
+  if (finished_ || has_ended()) return;
+  LOG(Error) << "restore in " << options_.work_dir
+             << " cannot go on without its source: its tasks get SIGBUS";
+  const ImageRange all{ImagePage(0), source_->description().page_count};
+  for (const std::shared_ptr<AddressSpace>& space : LiveSpaces()) {
+    space->Lose(all);
+  }
 }
 
 void Session::DrainAbandonedHandoff() {

@@ -138,6 +138,7 @@ void Session::Housekeeping() {
     if (space->gone()) Reap(space);
   }
   BuryFrozen();
+  if (!finished_ && source_->is_gone()) OnSourceGone();
   if (!has_ended()) {
     loop_->RunAfter(kHousekeeping, [this] { Housekeeping(); });
   }

@@ -294,6 +294,30 @@ TEST_F(SessionTest, WhatIsUnavailableIsAskedForAgainButNotWithoutPause) {
   EXPECT_TRUE(WaitUntilEnded());
 }
 
+TEST_F(SessionTest, WithoutASourceTheRestoreFailsInsteadOfWaitingForEver) {
+  target_.Connect(dir_.path());
+  target_.HandOver();
+  source_->BeGone();
+  EXPECT_EQ(thread().Read(target_.page(5)).signal, SIGBUS);
+  thread().On(Op::kHangUp, {});
+  target_.Kill();
+  EXPECT_TRUE(WaitUntilEnded());
+  EXPECT_EQ(State(), SessionState::kFailed);
+}
+
+TEST_F(SessionTest, ASourceThatIsLostLaterFreezesTheTasks) {
+  source_->HoldReplies();
+  target_.Restore(dir_.path());
+  ASSERT_TRUE(source_->WaitForRequests(1, kSoon));
+  thread(1).StartRead(target_.page(5));
+  ASSERT_TRUE(thread(1).WaitUntilBlocked());
+  source_->BeGone();
+  // Longer than housekeeping takes to notice.
+  EXPECT_FALSE(Eventually([this] { return !thread(1).is_blocked(); },
+                          absl::Milliseconds(1500)));
+  EXPECT_EQ(session_->stats().pages_lost, 0u);
+}
+
 TEST_F(SessionTest, WhenRestoreFailsTheTasksAreServedUntilTheyAreGone) {
   target_.Connect(dir_.path());
   target_.HandOver();

@@ -84,6 +84,13 @@ void FakePageSource::SetTrouble(std::string trouble) {
   trouble_ = std::move(trouble);
 }
 
+void FakePageSource::BeGone() {
+  HoldReplies();
+  DropHeld();
+  absl::MutexLock lock(&mu_);
+  gone_ = true;
+}
+
 std::vector<FakePageSource::Request> FakePageSource::requests() const {
   absl::MutexLock lock(&mu_);
   return requests_;
@@ -145,6 +152,11 @@ uint64_t FakePageSource::bytes_received() const {
 std::string FakePageSource::trouble() const {
   absl::MutexLock lock(&mu_);
   return trouble_;
+}
+
+bool FakePageSource::is_gone() const {
+  absl::MutexLock lock(&mu_);
+  return gone_;
 }
 
 std::optional<FakePageSource::Request> FakePageSource::Take(bool newest) {

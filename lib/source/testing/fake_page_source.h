@@ -53,6 +53,8 @@ class FakePageSource : public PageSource {
   // Batches come in pieces of `bytes`, which need not divide a page.
   void CutPiecesAt(size_t bytes);
   void SetTrouble(std::string trouble);
+  // What is held and what comes is never answered.
+  void BeGone();
 
   // --- What was asked -------------------------------------------------------
 
@@ -69,6 +71,7 @@ class FakePageSource : public PageSource {
   void Stop() override;
   uint64_t bytes_received() const override;
   std::string trouble() const override;
+  bool is_gone() const override;
 
  private:
   std::optional<Request> Take(bool newest);
@@ -93,6 +96,7 @@ class FakePageSource : public PageSource {
   PageCount most_ ABSL_GUARDED_BY(mu_);
   size_t piece_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   std::string trouble_ ABSL_GUARDED_BY(mu_);
+  bool gone_ ABSL_GUARDED_BY(mu_) = false;
   uint64_t bytes_received_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

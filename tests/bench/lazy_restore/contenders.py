@@ -192,8 +192,8 @@ class Criu(_Restoring):
         if self._place == REMOTE:
             (work / "server").mkdir()
             self._serve("server", "criu page-server", self._scene.source,
-                        [tools.criu(), "page-server", "--lazy-pages",
-                         "--images-dir", self._workload.images, "--work-dir",
+                        [tools.criu_serving_pages(), "page-server",
+                         "--lazy-pages", "--images-dir", self._workload.images, "--work-dir",
                          work / "server", "--address",
                          self._scene.source.address, "--port",
                          str(_SERVER_PORT)],

@@ -11,8 +11,6 @@ from .scene import Scene
 from .waiting import PATIENCE_SECONDS, wait_for_byte
 
 PARKED_PORT = 27000
-_PIPE_MAX_SIZE = Path("/proc/sys/fs/pipe-max-size")
-_PIPE_SIZE_NEEDED = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def dump(scene: Scene, state: Path, comm: str) -> Checkpoint:
     """Dumps the target on the source host, which ends there."""
     pids = scene.source.pids_called(comm)
     images = scene.make_folder("images")
-    dumping = scene.source.start("criu dump", _dump_command(images),
+    dumping = scene.source.start("criu dump", _dump_command(images, tools.criu()),
                                  scene.folder / "dump-output.log")
     if dumping.wait(PATIENCE_SECONDS) != 0:
         raise Failed(f"criu dump failed; its log is in {images / 'dump.log'}")
@@ -53,16 +51,13 @@ def dump(scene: Scene, state: Path, comm: str) -> Checkpoint:
 def park(scene: Scene, state: Path, comm: str) -> Checkpoint:
     """Starts a dump on the source host that keeps the target frozen, and its
     memory for whoever asks at PARKED_PORT."""
-    # The dump hands pages out through pipes of 4 MiB.
-    if int(_PIPE_MAX_SIZE.read_text()) < _PIPE_SIZE_NEEDED:
-        _PIPE_MAX_SIZE.write_text(str(_PIPE_SIZE_NEEDED))
     pids = scene.source.pids_called(comm)
     images = scene.make_folder("images")
     status_read, status_write = os.pipe()
     try:
         dumping = scene.source.start(
             "criu dump --lazy-pages",
-            [*_dump_command(images), "--lazy-pages",
+            [*_dump_command(images, tools.criu_serving_pages()), "--lazy-pages",
              "--address", scene.source.address, "--port", str(PARKED_PORT),
              "--status-fd", str(status_write)],
             scene.folder / "dump-output.log", pass_fds=[status_write])
@@ -74,8 +69,8 @@ def park(scene: Scene, state: Path, comm: str) -> Checkpoint:
     return Checkpoint(images, state, _save(scene, state), pids, dumping)
 
 
-def _dump_command(images: Path) -> list[str | Path]:
-    return [tools.criu(), "dump", "--tree", str(FIRST_TARGET_PID),
+def _dump_command(images: Path, criu: Path) -> list[str | Path]:
+    return [criu, "dump", "--tree", str(FIRST_TARGET_PID),
             "--images-dir", images, "-v4", "--log-file", "dump.log"]
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from .namespaces import Failed
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+_PIPE_MAX_SIZE = Path("/proc/sys/fs/pipe-max-size")
+_PIPE_SIZE_NEEDED = 64 << 20
 
 
 @functools.cache
@@ -27,6 +29,14 @@ def system(name: str) -> Path:
     if path is None:
         raise Failed(f"{name} is missing; run tools/install_deps")
     return Path(path)
+
+
+def criu_serving_pages() -> Path:
+    """The same, able to serve pages: it hands them out through pipes of 4 MiB,
+    and ends the connection with the first page if it may not have such."""
+    if int(_PIPE_MAX_SIZE.read_text()) < _PIPE_SIZE_NEEDED:
+        _PIPE_MAX_SIZE.write_text(str(_PIPE_SIZE_NEEDED))
+    return criu()
 
 
 def pagelift(name: str) -> Path:

@@ -119,7 +119,7 @@ class LazyPagesWay(RestoreWay):
         port = next(self._ports)
         server = start_when_ready(
             self._scene.source, "criu page-server --lazy-pages",
-            [tools.criu(), "page-server", "--lazy-pages", "--images-dir",
+            [tools.criu_serving_pages(), "page-server", "--lazy-pages", "--images-dir",
              self._full_images, "--work-dir", work, "--address",
              self._scene.source.address, "--port", str(port), "-v4",
              "--log-file", "page-server.log"],

@@ -40,8 +40,9 @@ void SessionTestBase::TearDown() {
   }
 }
 
-bool SessionTestBase::Eventually(const std::function<bool()>& is) {
-  const absl::Time deadline = absl::Now() + kSoon;
+bool SessionTestBase::Eventually(const std::function<bool()>& is,
+                                 absl::Duration patience) {
+  const absl::Time deadline = absl::Now() + patience;
   while (!is()) {
     if (absl::Now() > deadline) return false;
     std::this_thread::yield();

@@ -26,8 +26,9 @@ class SessionTestBase : public ::testing::Test {
   void SetUp() override;
   void TearDown() override;
 
-  // Polls until `is` holds; false if it does not within kSoon.
-  static bool Eventually(const std::function<bool()>& is);
+  // Polls until `is` holds; false if it does not within `patience`.
+  static bool Eventually(const std::function<bool()>& is,
+                         absl::Duration patience = kSoon);
   bool WaitUntilEnded() const;
   SessionState State() const { return session_->Snapshot().state; }
   TargetThread& thread(int index = 0) { return target_.thread(index); }
