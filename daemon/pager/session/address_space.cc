@@ -85,18 +85,33 @@ absl::Status AddressSpace::DrainLocked(std::vector<PageFault>* faults,
 void AddressSpace::ApplyLocked(Forked& event, ForkCallback on_fork) {
   stats_.forks.fetch_add(1, std::memory_order_relaxed);
   UserfaultFd uffd = uffd_->OfForkedChild(std::move(event.child));
-  PageMap map = map_.Fork();
-  // MADV_WIPEONFORK has no event of its own; the child finds zeros there.
-  absl::StatusOr<RegisteredRanges> mappings = Mappings();
-  if (mappings.ok()) {
-    for (const Mapping& mapping : mappings->mappings()) {
-      if (mapping.wipe_on_fork) map.Erase(mapping.pages);
-    }
-  }
-  auto child = std::make_shared<AddressSpace>(std::move(uffd), std::move(map),
+  auto child = std::make_shared<AddressSpace>(std::move(uffd), map_.Fork(),
                                               regions_, std::nullopt, stats_);
   child->InheritDoubts(*this);
+  // Among the children of a process that is not known it cannot be found.
+  const bool may_be_found = pid_.has_value() && !pid_->HasExited();
+  child->held_.store(may_be_found && !child->complete(),
+                     std::memory_order_release);
   on_fork(std::move(child));
+}
+
+std::vector<PageRange> AddressSpace::InheritedPages(PageRange range) const {
+  std::vector<PageRange> pages;
+  absl::ReaderMutexLock lock(&mu_);
+  map_.ForEachIn(range, PageState::kPresent, [&](const PageMap::Piece& piece) {
+    pages.push_back(piece.pages);
+  });
+  return pages;
+}
+
+void AddressSpace::Release(std::optional<PidFd> pid,
+                           const std::vector<PageRange>& wiped) {
+  absl::WriterMutexLock lock(&mu_);
+  CHECK(held());
+  for (PageRange range : wiped) map_.Erase(range);
+  pid_ = std::move(pid);
+  if (pid_.has_value()) spare_fd_ = OpenSpare();
+  held_.store(false, std::memory_order_release);
 }
 
 void AddressSpace::InheritDoubts(const AddressSpace& parent) {
@@ -299,6 +314,7 @@ PageMap::Counts AddressSpace::counts() const {
 }
 
 bool AddressSpace::complete() const {
+  if (held()) return false;
   const PageMap::Counts counts = this->counts();
   return counts.missing + counts.requested + counts.lost == PageCount(0);
 }

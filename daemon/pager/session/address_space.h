@@ -67,6 +67,19 @@ class AddressSpace {
   AddressSpace(UserfaultFd uffd, PageMap map, RangeSet regions,
                std::optional<PidFd> pid, SessionStats& stats);
 
+  // A child of a process that is known is held when its parent's Drain() gives
+  // it out: nothing is installed, its events are not to be read, and the child,
+  // if it runs, waits at its first missing page.
+  bool held() const { return held_.load(std::memory_order_acquire); }
+  // Which pages of `range` its parent had, when it forked it.
+  std::vector<PageRange> InheritedPages(PageRange range) const
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // It is known now which process it is, if it was found, and what of its
+  // memory MADV_WIPEONFORK made zero. For the session's event thread.
+  // REQUIRES: held().
+  void Release(std::optional<PidFd> pid, const std::vector<PageRange>& wiped)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
   // Reads all that is queued and applies the events in order; then appends the
   // faults, which are only hints. `on_fork` is called for every child while no
   // install into this address space can happen.
@@ -173,10 +186,11 @@ class AddressSpace {
   void WakeLocked(PageRange pages) ABSL_SHARED_LOCKS_REQUIRED(mu_);
 
   SessionStats& stats_;
-  const std::optional<PidFd> pid_;
+  std::optional<PidFd> pid_;  // Set by Release() at the latest.
   const int fd_;
   WaitingFaults waiting_;
   std::atomic<bool> gone_{false};
+  std::atomic<bool> held_{false};
   std::atomic<bool> closed_{false};
   std::atomic<uint64_t> last_fault_{0};
   EventBuffer buffer_;  // The event thread's.

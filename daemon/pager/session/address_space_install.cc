@@ -22,6 +22,7 @@ AddressSpace::Outcome AddressSpace::Install(ImageRange range,
                                             PageCount skip) {
   absl::ReaderMutexLock lock(&mu_);
   if (!uffd_.has_value() || gone()) return Outcome::kGone;
+  if (held()) return Outcome::kEventPending;
   Outcome outcome = Outcome::kDone;
   map_.ForEachTarget(range, kWanted, [&](const PageMap::Piece& piece) {
     mu_.AssertReaderHeld();
@@ -143,7 +144,7 @@ void AddressSpace::GiveBack(ImageRange range) {
 std::optional<PageMap::Piece> AddressSpace::ClaimMissing(PageId from,
                                                          PageCount most) {
   absl::ReaderMutexLock lock(&mu_);
-  if (!uffd_.has_value() || gone()) return std::nullopt;
+  if (!uffd_.has_value() || gone() || held()) return std::nullopt;
   return map_.ClaimMissing(from, most);
 }
 

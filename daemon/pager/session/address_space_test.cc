@@ -185,12 +185,27 @@ TEST_F(AddressSpaceTest, AForkedChildInheritsDoubts) {
 TEST_F(AddressSpaceTest, WhatIsWipedOnForkIsZeroInTheChild) {
   ASSERT_OK_AND_ASSIGN(PidFd self, PidFd::Open(getpid()));
   Adopt(kRegistered, std::move(self));
-  ASSERT_EQ(madvise(pages_.data(4), 4 * kPageSize, MADV_WIPEONFORK), 0);
   ForkedChild child;
   DrainUntilEnded(child.forking_thread());
   ASSERT_THAT(children_, SizeIs(1));
+  ASSERT_TRUE(children_[0]->held());
+  children_[0]->Release(std::nullopt, {{pages_.at(4), PageCount(4)}});
   EXPECT_EQ(children_[0]->counts().missing, kInImage - PageCount(4));
   EXPECT_EQ(space_->counts().missing, kInImage);
+}
+
+TEST_F(AddressSpaceTest, NothingIsInstalledIntoAChildThatIsHeld) {
+  ASSERT_OK_AND_ASSIGN(PidFd self, PidFd::Open(getpid()));
+  Adopt(kRegistered, std::move(self));
+  ForkedChild child;
+  DrainUntilEnded(child.forking_thread());
+  ASSERT_THAT(children_, SizeIs(1));
+  EXPECT_EQ(Install(*children_[0], 0, 8), Outcome::kEventPending);
+  EXPECT_EQ(children_[0]->ClaimMissing(pages_.at(0), kInImage), std::nullopt);
+  EXPECT_FALSE(children_[0]->complete());
+  children_[0]->Release(std::nullopt, {});
+  InstallWhenPossible(*children_[0], 0, 8);
+  EXPECT_EQ(children_[0]->counts().present, PageCount(8));
 }
 
 TEST_F(AddressSpaceTest, TheTailOfAMappingThatGrewWhileItMovedIsZero) {

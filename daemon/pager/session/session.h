@@ -20,6 +20,7 @@
 #include "daemon/pager/event_loop/event_loop.h"
 #include "daemon/pager/handoff/criu_handoff.h"
 #include "daemon/pager/session/address_space.h"
+#include "daemon/pager/session/forked_children.h"
 #include "daemon/pager/session/image_owners.h"
 #include "daemon/pager/session/lineage.h"
 #include "daemon/pager/session/session_stats.h"
@@ -91,6 +92,9 @@ class Session : private PageSink {
   // mattering within some hundred microseconds. Then less and less often.
   static constexpr absl::Duration kFirstRetry = absl::Microseconds(100);
   static constexpr absl::Duration kSlowestRetry = absl::Milliseconds(20);
+  // fork(2) shows the child some hundred microseconds after its event.
+  static constexpr absl::Duration kFirstLook = absl::Microseconds(200);
+  static constexpr absl::Duration kSlowestLook = absl::Milliseconds(5);
   // No event tells of exec and of a forked child's exit.
   static constexpr absl::Duration kHousekeeping = absl::Seconds(1);
 
@@ -129,6 +133,8 @@ class Session : private PageSink {
   // whether there were any.
   bool Adopting(AddressSpace& parent,
                 absl::FunctionRef<void(AddressSpace::ForkCallback)> work);
+  // Serves the children that need not be held any more.
+  void ReleaseChildren();
   void Serve(const std::shared_ptr<AddressSpace>& space);
   void ServeFault(AddressSpace& space, PageId page);
   void Reap(const std::shared_ptr<AddressSpace>& space);
@@ -180,7 +186,9 @@ class Session : private PageSink {
   absl::flat_hash_set<const AddressSpace*> starved_;
   std::string starved_trouble_;
   absl::flat_hash_map<const AddressSpace*, Lineage*> lineage_of_;
-  bool finished_ = false;  // Restore said so.
+  ForkedChildren children_;
+  absl::Duration look_backoff_;  // Zero: no look is planned.
+  bool finished_ = false;        // Restore said so.
 
   std::unique_ptr<Sweeper> sweeper_;
 

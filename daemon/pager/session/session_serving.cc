@@ -44,15 +44,47 @@ bool Session::Adopting(
     children.push_back(std::move(child));
   });
   for (const std::shared_ptr<AddressSpace>& child : children) {
-    WatchSpace(child);
+    if (child->held()) {
+      children_.Add(child, parent.pid()->pid());
+    } else {
+      WatchSpace(child);
+    }
     if (child->has_doubts()) ArmRetry(kFirstRetry);
   }
   if (!children.empty()) sweeper_->Nudge();
+  if (!children_.empty() && look_backoff_ == absl::ZeroDuration()) {
+    look_backoff_ = kFirstLook;
+    loop_->RunAfter(look_backoff_, [this] { ReleaseChildren(); });
+  }
   return !children.empty();
 }
 
+void Session::ReleaseChildren() {
+  absl::flat_hash_set<pid_t> known;
+  for (const std::shared_ptr<AddressSpace>& space : LiveSpaces()) {
+    if (space->pid().has_value()) known.insert(space->pid()->pid());
+  }
+  const std::vector<std::shared_ptr<AddressSpace>> released =
+      children_.Release([&known](pid_t pid) { return known.contains(pid); });
+  for (const std::shared_ptr<AddressSpace>& child : released) {
+    WatchSpace(child);
+    if (child->gone()) Reap(child);
+  }
+  if (!released.empty()) {
+    sweeper_->Nudge();
+    // What there was to bring may be zero in it.
+    loop_->Post([this] { CheckComplete(); });
+  }
+  if (children_.empty()) {
+    look_backoff_ = absl::ZeroDuration();
+    return;
+  }
+  look_backoff_ = std::min(kSlowestLook, look_backoff_ * 2);
+  loop_->RunAfter(look_backoff_, [this] { ReleaseChildren(); });
+}
+
 void Session::Serve(const std::shared_ptr<AddressSpace>& space) {
-  if (space->closed()) return;
+  if (space->closed() || space->held()) return;
   faults_.clear();
   absl::Status status;
   Adopting(*space, [&](AddressSpace::ForkCallback on_fork) {
@@ -118,7 +150,7 @@ void Session::Retry() {
   for (const std::shared_ptr<AddressSpace>& space : LiveSpaces()) {
     // Events first: they are why it was deferred.
     Serve(space);
-    if (space->closed()) continue;
+    if (space->closed() || space->held()) continue;
     for (PageId page : space->waiting().Deferred()) ServeFault(*space, page);
     if (space->SettleDoubts()) again = true;
     if (space->waiting().any_deferred()) again = true;

@@ -177,6 +177,22 @@ TEST_F(HeldSessionTest, MemoryThatIsWipedOnForkIsZeroInTheChild) {
   ExpectImagePage(8, 8);
 }
 
+TEST_F(HeldSessionTest, MemoryThatAChildWipesOnForkIsZeroInTheGrandchild) {
+  TargetThread& child = target_.Fork(thread());
+  ASSERT_EQ(child.On(Op::kAdvise, target_.pages(2, 2), MADV_WIPEONFORK), 0);
+  TargetThread& grandchild = target_.Fork(child);
+  ASSERT_EQ(grandchild.On(Op::kAdvise, target_.pages(6, 2), MADV_WIPEONFORK),
+            0);
+  TargetThread& last = target_.Fork(grandchild);
+  Release();
+  ExpectImagePage(2, 2, child);
+  ExpectZero(2, grandchild);
+  ExpectImagePage(6, 6, grandchild);
+  ExpectZero(3, last);
+  ExpectZero(7, last);
+  ExpectImagePage(4, 4, last);
+}
+
 TEST_F(HeldSessionTest, MovesThatGrowAndThatLeaveTheOldPlaceHaveZeroTails) {
   ASSERT_EQ(thread().Move(target_.pages(0, 4), target_.spare(), PageCount(8)),
             0);

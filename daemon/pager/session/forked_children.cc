@@ -1,0 +1,146 @@
+#include "daemon/pager/session/forked_children.h"
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "daemon/pager/event_loop/monotonic_time.h"
+#include "lib/base/log.h"
+#include "lib/process/child_processes.h"
+#include "lib/process/pagemap.h"
+#include "lib/process/pidfd.h"
+#include "lib/process/wiped_memory.h"
+
+namespace pagelift {
+namespace {
+
+// How long a child may take to be among its parent's children. One that is not
+// is the child of somebody else (CLONE_PARENT) or has ended.
+constexpr absl::Duration kPatience = absl::Milliseconds(50);
+
+UniqueFd OpenSpare() {
+  return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
+constexpr PageRange kAllPages{PageId(0), PageCount(uint64_t{1} << 52)};
+
+// Nothing if there are no pages to tell by.
+std::optional<bool> WereCopied(const std::vector<PageRange>& pages,
+                               const Pagemap& child) {
+  if (pages.empty()) return std::nullopt;
+  for (PageRange range : pages) {
+    absl::StatusOr<std::vector<PageEntry>> entries = child.Read(range);
+    if (!entries.ok()) return std::nullopt;
+    for (PageEntry entry : *entries) {
+      if (entry != PageEntry::kNothing) return true;
+    }
+  }
+  return false;
+}
+
+bool AnyRegistered(const RegisteredRanges& mappings) {
+  return std::any_of(mappings.mappings().begin(), mappings.mappings().end(),
+                     [](const Mapping& m) { return m.registered_missing; });
+}
+
+}  // namespace
+
+ForkedChildren::ForkedChildren() : spare_fd_(OpenSpare()) {}
+
+void ForkedChildren::Add(std::shared_ptr<AddressSpace> child, pid_t parent) {
+  spare_fd_.reset();
+  held_.push_back({std::move(child), parent,
+                   RegisteredRanges::OfProcess(parent), MonotonicNow()});
+  spare_fd_ = OpenSpare();
+}
+
+std::vector<ForkedChildren::Candidate> ForkedChildren::CandidatesOf(
+    pid_t parent, absl::FunctionRef<bool(pid_t)> is_known) {
+  std::vector<Candidate> candidates;
+  for (pid_t pid : ChildrenOf(parent)) {
+    // One made by vfork(2) has no memory of its own.
+    if (is_known(pid) || ShareMemory(parent, pid)) continue;
+    absl::StatusOr<RegisteredRanges> mappings =
+        RegisteredRanges::OfProcess(pid);
+    if (mappings.ok() && AnyRegistered(*mappings)) {
+      candidates.push_back({pid, *std::move(mappings)});
+    }
+  }
+  return candidates;
+}
+
+void ForkedChildren::Identify(const Held& held, const Candidate& candidate) {
+  AddressSpace& child = *held.child;
+  std::vector<PageRange> wiped;
+  if (held.parents_mappings.ok()) {
+    absl::StatusOr<Pagemap> pagemap = Pagemap::Open(candidate.pid);
+    wiped =
+        WipedByFork(*held.parents_mappings, candidate.mappings,
+                    [&](PageRange range) -> std::optional<bool> {
+                      if (!pagemap.ok()) return std::nullopt;
+                      return WereCopied(child.InheritedPages(range), *pagemap);
+                    });
+  } else {
+    wiped = candidate.mappings.WipedOnForkIn(kAllPages);
+  }
+  absl::StatusOr<PidFd> pid = PidFd::Open(candidate.pid);
+  child.Release(pid.ok() ? std::make_optional(*std::move(pid)) : std::nullopt,
+                wiped);
+}
+
+void ForkedChildren::GiveUp(const Held& held) {
+  LOG(Debug) << "a forked child of " << held.parent << " was not found";
+  std::vector<PageRange> wiped;
+  if (held.parents_mappings.ok()) {
+    wiped = held.parents_mappings->WipedOnForkIn(kAllPages);
+  }
+  held.child->Release(std::nullopt, wiped);
+}
+
+std::vector<std::shared_ptr<AddressSpace>> ForkedChildren::Release(
+    absl::FunctionRef<bool(pid_t)> is_known) {
+  std::vector<std::shared_ptr<AddressSpace>> released;
+  std::vector<Held> still;
+  spare_fd_.reset();
+  while (!held_.empty()) {
+    const pid_t parent = held_.front().parent;
+    auto others = std::stable_partition(
+        held_.begin(), held_.end(),
+        [parent](const Held& held) { return held.parent == parent; });
+    std::vector<Held> siblings(std::make_move_iterator(held_.begin()),
+                               std::make_move_iterator(others));
+    held_.erase(held_.begin(), others);
+    std::vector<Candidate> candidates = CandidatesOf(parent, is_known);
+    // Several at once are taken in their order, which is that of the events
+    // unless two threads fork in the same instant. If there are too many, the
+    // older ones are some that were not found in time.
+    const bool all_there = candidates.size() >= siblings.size();
+    if (all_there) {
+      candidates.erase(
+          candidates.begin(),
+          candidates.end() - static_cast<ptrdiff_t>(siblings.size()));
+    }
+    for (size_t i = 0; i < siblings.size(); ++i) {
+      AddressSpace& child = *siblings[i].child;
+      child.CheckAlive();
+      if (all_there) {
+        Identify(siblings[i], candidates[i]);
+      } else if (child.gone() ||
+                 MonotonicNow() - siblings[i].since >= kPatience) {
+        GiveUp(siblings[i]);
+      } else {
+        still.push_back(std::move(siblings[i]));
+        continue;
+      }
+      released.push_back(std::move(siblings[i].child));
+    }
+  }
+  spare_fd_ = OpenSpare();
+  held_ = std::move(still);
+  return released;
+}
+
+}  // namespace pagelift

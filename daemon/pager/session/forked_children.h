@@ -1,0 +1,67 @@
+#ifndef PAGELIFT_DAEMON_PAGER_SESSION_FORKED_CHILDREN_H_
+#define PAGELIFT_DAEMON_PAGER_SESSION_FORKED_CHILDREN_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "daemon/pager/session/address_space.h"
+#include "lib/base/unique_fd.h"
+#include "lib/process/registered_ranges.h"
+
+namespace pagelift {
+
+// Address spaces of forked children that are held until their process is known.
+//
+// A fork event tells neither the child's number nor what MADV_WIPEONFORK made
+// zero in it. So the child is looked for among its parent's children, which
+// takes until fork(2) has put it there, and judged by its mappings and its
+// parent's: see wiped_memory.h. Until then its events are not read: it may run,
+// but cannot have moved or unmapped anything.
+//
+// Lives on the session's event thread.
+class ForkedChildren {
+ public:
+  ForkedChildren();
+
+  bool empty() const { return held_.empty(); }
+
+  // `child` is held; `parent` has just forked it.
+  void Add(std::shared_ptr<AddressSpace> child, pid_t parent);
+
+  // Looks again, and releases what can be: the children whose process was
+  // found or is not going to be. They are to be served from now on. `is_known`
+  // tells that a process has an address space of its own already.
+  std::vector<std::shared_ptr<AddressSpace>> Release(
+      absl::FunctionRef<bool(pid_t)> is_known);
+
+ private:
+  struct Held {
+    std::shared_ptr<AddressSpace> child;
+    pid_t parent;
+    // As they were when the event had been read.
+    absl::StatusOr<RegisteredRanges> parents_mappings;
+    absl::Duration since;  // MonotonicNow().
+  };
+  struct Candidate {
+    pid_t pid;
+    RegisteredRanges mappings;
+  };
+
+  static void Identify(const Held& held, const Candidate& candidate);
+  static void GiveUp(const Held& held);
+  // Processes that may be those of the children of `parent` that are held.
+  static std::vector<Candidate> CandidatesOf(
+      pid_t parent, absl::FunctionRef<bool(pid_t)> is_known);
+
+  std::vector<Held> held_;  // The oldest first.
+  UniqueFd spare_fd_;       // Closed while we look: /proc needs one.
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_DAEMON_PAGER_SESSION_FORKED_CHILDREN_H_

@@ -1,0 +1,38 @@
+#include "lib/process/child_processes.h"
+
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+
+namespace pagelift {
+
+std::vector<pid_t> ChildrenOf(pid_t parent) {
+  // Listed before any is opened: one free descriptor is enough.
+  std::vector<std::string> threads;
+  std::error_code ended;
+  for (const auto& thread : std::filesystem::directory_iterator(
+           absl::StrCat("/proc/", parent, "/task"), ended)) {
+    threads.push_back(thread.path());
+  }
+  std::vector<pid_t> children;
+  for (const std::string& thread : threads) {
+    std::ifstream file(absl::StrCat(thread, "/children"));
+    for (pid_t child; file >> child;) children.push_back(child);
+  }
+  std::sort(children.begin(), children.end());
+  return children;
+}
+
+bool ShareMemory(pid_t one, pid_t other) {
+  return syscall(SYS_kcmp, one, other, KCMP_VM, 0, 0) == 0;
+}
+
+}  // namespace pagelift

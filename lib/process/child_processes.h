@@ -1,0 +1,20 @@
+#ifndef PAGELIFT_LIB_PROCESS_CHILD_PROCESSES_H_
+#define PAGELIFT_LIB_PROCESS_CHILD_PROCESSES_H_
+
+#include <sys/types.h>
+
+#include <vector>
+
+namespace pagelift {
+
+// The children of all threads of `parent`, zombies included, in the order of
+// their numbers. Empty if it has none, or has ended. Needs no privilege.
+std::vector<pid_t> ChildrenOf(pid_t parent);
+
+// Whether both have one address space, as after vfork(2). False, too, if one
+// has ended or we may not look into both (kcmp(2)).
+bool ShareMemory(pid_t one, pid_t other);
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_PROCESS_CHILD_PROCESSES_H_
