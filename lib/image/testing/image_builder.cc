@@ -95,6 +95,12 @@ ImageBuilder& ImageBuilder::AddPages(PageRange pages, uint32_t flags) {
   return *this;
 }
 
+ImageBuilder& ImageBuilder::AddPages(PageRange pages, uint32_t flags,
+                                     const std::byte* contents) {
+  tasks_.back().entries.push_back({pages, flags, /*zero=*/false, contents});
+  return *this;
+}
+
 ImageBuilder& ImageBuilder::AddZeroPages(PageRange pages, uint32_t flags) {
   tasks_.back().entries.push_back({pages, flags, /*zero=*/true});
   return *this;
@@ -189,7 +195,13 @@ void ImageBuilder::WritePages(const Task& task, uint32_t pages_id) const {
   criu::PagemapHead head;
   head.set_pages_id(pages_id);
   std::string pagemap = ImageMagic(ImageKind::kPagemap) + Record(head);
-  std::string pages;
+  const std::string path =
+      absl::StrCat(directory_, "/pages-", pages_id, ".img");
+  std::ofstream pages(path, std::ios::binary | std::ios::trunc);
+  const auto append = [&pages](const std::byte* bytes, uint64_t count) {
+    pages.write(reinterpret_cast<const char*>(bytes),
+                static_cast<std::streamsize>(count));
+  };
   for (const Entry& entry : task.entries) {
     criu::PagemapEntry message;
     message.set_address(AddressOf(entry.pages.first));
@@ -198,17 +210,23 @@ void ImageBuilder::WritePages(const Task& task, uint32_t pages_id) const {
     message.set_old_page_count(old_counts_ ? count : 0);
     if (!old_counts_) message.set_page_count(count);
     pagemap += Record(message);
-    for (uint64_t i = 0; (entry.flags & kPresent) != 0 && i < count; ++i) {
+    if ((entry.flags & kPresent) == 0) continue;
+    if (entry.contents != nullptr) {
+      append(entry.contents, entry.pages.count.bytes());
+      continue;
+    }
+    for (uint64_t i = 0; i < count; ++i) {
       PageBytes bytes{};
       if (!entry.zero) {
         bytes =
             ContentsOf(task.pid, entry.pages.first + PageCount(i), generation_);
       }
-      pages.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+      append(bytes.data(), bytes.size());
     }
   }
   WriteFile(absl::StrCat("pagemap-", task.pid, ".img"), pagemap);
-  WriteFile(absl::StrCat("pages-", pages_id, ".img"), pages);
+  pages.close();
+  CHECK(pages.good()) << path;
 }
 
 }  // namespace pagelift

@@ -1,6 +1,7 @@
 #ifndef PAGELIFT_LIB_IMAGE_TESTING_IMAGE_BUILDER_H_
 #define PAGELIFT_LIB_IMAGE_TESTING_IMAGE_BUILDER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -56,12 +57,15 @@ class ImageBuilder {
   ImageBuilder& AddThread(int32_t tid, uint64_t stack_pointer);
   ImageBuilder& AddMapping(PageRange pages, MappingKind kind);
   ImageBuilder& AddPages(PageRange pages, uint32_t flags);
+  // Present pages with the contents at `contents`, which must outlive Write().
+  ImageBuilder& AddPages(PageRange pages, uint32_t flags,
+                         const std::byte* contents);
   // Present pages whose contents are zero.
   ImageBuilder& AddZeroPages(PageRange pages, uint32_t flags);
 
   void Write() const;
 
-  // What a present page holds, unless it was added as zero.
+  // What a present page holds, unless it was added as zero or with contents.
   static PageBytes ContentsOf(int32_t pid, PageId page, int generation = 0);
 
  private:
@@ -69,6 +73,7 @@ class ImageBuilder {
     PageRange pages;
     uint32_t flags;
     bool zero;
+    const std::byte* contents = nullptr;  // Null: ContentsOf().
   };
   struct Task {
     int32_t pid;

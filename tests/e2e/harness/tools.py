@@ -45,11 +45,17 @@ def pagelift(name: str) -> Path:
 
 
 def target(name: str) -> Path:
-    """A program of tests/e2e/targets, from where our own are, or from Bazel."""
+    """A program that is restored, from where our own are, or from Bazel."""
     source = Path("tests/e2e/targets") / name
     if source.suffix == ".py":
         return REPOSITORY / source
-    return _built(name, [_bin(), REPOSITORY / "bazel-bin" / source.parent])
+    return _built(name, [_bin(), REPOSITORY / "bazel-bin" / source.parent,
+                         REPOSITORY / "bazel-bin/tests/stress/torture"])
+
+
+def stress(name: str) -> Path:
+    """A program of tests/stress/lazify, likewise."""
+    return _built(name, [_bin(), REPOSITORY / "bazel-bin/tests/stress/lazify"])
 
 
 def bench(name: str) -> Path:

@@ -1,0 +1,1 @@
+"""Runs of the torture target under a real pager."""

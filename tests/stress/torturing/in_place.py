@@ -1,0 +1,193 @@
+"""A target that loses its memory again and again while it works, and gets it
+back from a pager: no CRIU, so that thousands of times are cheap."""
+
+import json
+import os
+import shutil
+import threading
+from pathlib import Path
+
+from harness import tools
+from harness.namespaces import FIRST_TARGET_PID, Failed, Host, Process
+from harness.scene import Scene
+from harness.waiting import PATIENCE_SECONDS, wait_until
+from harness.ways import EMBEDDED, start_when_ready, stop
+from harness.workloads import CommandedTarget
+
+from .figures import Figures
+
+_SHIM = Path(__file__).with_name("criu_that_hands_over")
+_PORT = 27001
+
+
+class Pager:
+    """A pageliftd and, on the other host, the page server it fetches from."""
+
+    def __init__(self, scene: Scene, place: str) -> None:
+        self._scene = scene
+        self.images = scene.make_folder("images")
+        self._server: Process | None = None
+        if place != EMBEDDED:
+            self._address = f"{scene.source.address}:{_PORT}"
+            self._server = start_when_ready(
+                scene.source, "pagelift-server",
+                [tools.pagelift("pagelift-server"), "--listen", self._address,
+                 "--root", self.images],
+                "--ready-fd", scene.folder / "pagelift-server.log")
+        self.control = scene.folder / "control" / "socket"
+        self._daemon = start_when_ready(
+            scene.destination, "pageliftd",
+            [tools.pagelift("pageliftd"), "--control", self.control],
+            "--ready-fd", scene.folder / "pageliftd.log")
+
+    def source_of(self, name: str) -> str:
+        if self._server is None:
+            return f"criu:{self.images / name}"
+        return f"grpc://{self._address}/{name}"
+
+    def userfaultfds(self) -> int:
+        """How many the daemon holds."""
+        pid = self._daemon.pid()
+        count = 0
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                count += "userfaultfd" in os.readlink(fd)
+            except FileNotFoundError:
+                pass  # It was open when we looked.
+        return count
+
+    def close(self) -> None:
+        left = self.userfaultfds()
+        if left != 0:
+            raise Failed(f"pageliftd holds {left} userfaultfds of processes "
+                         "that are complete or gone")
+        stop(self._daemon)
+        if self._server is not None:
+            stop(self._server)
+
+
+class InPlaceTarget:
+    """A torture target in a guest of the destination host."""
+
+    def __init__(self, scene: Scene, pager: Pager, options: list[str]) -> None:
+        self._scene = scene
+        self._pager = pager
+        self._guest = Host("guest", inside=scene.destination)
+        self._state = scene.make_folder("state")
+        self._target = CommandedTarget("torture_target", *options)
+        self._target.start(self._guest, self._state)
+        self.figures = Figures(runs=1)
+
+    def work(self, rounds: int) -> None:
+        """Lets it work while its memory goes away and comes back; raises if
+        anything was wrong."""
+        answer = ""
+        for _ in range(rounds):
+            answer = self._one_round()
+        self.figures.add_answer(answer)
+
+    def _one_round(self) -> str:
+        answers: list[str] = []
+        errors: list[Exception] = []
+
+        def wait_for_answer() -> None:
+            try:
+                answers.append(
+                    self._target.verify(self._guest, self._state, self._look))
+            except Exception as error:  # Told by the thread that joins.
+                errors.append(error)
+
+        waiting = threading.Thread(target=wait_for_answer)
+        waiting.start()
+        try:
+            while waiting.is_alive():
+                self._take_memory_away()
+        except Failed:
+            # Mostly because the target ended, which says more.
+            waiting.join(PATIENCE_SECONDS)
+            if not errors:
+                raise
+        waiting.join()
+        if errors:
+            raise errors[0]
+        return answers[0]
+
+    def _look(self) -> None:
+        if FIRST_TARGET_PID not in self._guest.pids_called("torture_target"):
+            raise Failed("the target died")
+
+    def _take_memory_away(self) -> None:
+        name = self._scene.next_restore_name()
+        images = self._pager.images / name
+        work = self._scene.make_folder(f"work/{name}")
+        for fifo in ("ask", "answer"):
+            os.mkfifo(work / fifo)
+        # Both ways at once, so that nobody waits for the other to open.
+        ask = os.open(work / "ask", os.O_RDWR)
+        answer = os.open(work / "answer", os.O_RDWR)
+        try:
+            lazify = self._guest.start(
+                "lazify",
+                ["/bin/sh", "-c", f'exec "$@" <{work}/ask >{work}/answer', "sh",
+                 tools.stress("lazify"), "--pid", str(FIRST_TARGET_PID),
+                 "--images", images], work / "lazify.log")
+            stopped = _read_line(answer, lazify)
+            if not stopped.startswith("stopped"):
+                raise Failed(f"lazify said {stopped!r}")
+            self._restore(name, images, work)
+            if lazify.wait(PATIENCE_SECONDS) != 0:
+                raise Failed(f"lazify failed: {work / 'lazify.log'}")
+        finally:
+            os.close(ask)
+            os.close(answer)
+        shutil.rmtree(images)
+        shutil.rmtree(work)
+
+    def _restore(self, name: str, images: Path, work: Path) -> None:
+        output = work / "restore.json"
+        restoring = self._guest.start(
+            "pagelift restore",
+            ["/bin/sh", "-c", f'exec "$@" >{output}', "sh",
+             tools.pagelift("pagelift"), "restore", "--images", images,
+             "--source", self._pager.source_of(name), "--work-dir", work,
+             "--criu", _SHIM, "--control", self._pager.control, "--wait",
+             "--json"], work / "restore.log")
+        try:
+            code = restoring.wait(PATIENCE_SECONDS)
+        except Exception as error:
+            raise Failed(f"the session of {name} does not end: "
+                         f"{self._status()}") from error
+        if code != 0:
+            raise Failed(f"pagelift restore exited with {code}: "
+                         f"{(work / 'restore.log').read_text()}")
+        report = output.read_text()
+        if json.loads(report)["state"] != "complete":
+            raise Failed(f"the session did not complete: {report}")
+        self.figures.add_session(report)
+
+    def _status(self) -> str:
+        return self._scene.destination.run(
+            [tools.pagelift("pagelift"), "status", "--json", "--control",
+             self._pager.control])
+
+    def close(self) -> None:
+        self._guest.close()
+
+
+def _read_line(fd: int, writer: Process) -> str:
+    """One line, and no byte more: the next is for somebody else."""
+    line = b""
+    os.set_blocking(fd, False)
+
+    def complete() -> bool | None:
+        nonlocal line
+        try:
+            while not line.endswith(b"\n"):
+                line += os.read(fd, 1)
+            return True
+        except BlockingIOError:
+            writer.raise_if_ended()
+            return None
+
+    wait_until(f"a line from {writer.name}", complete, PATIENCE_SECONDS)
+    return line.decode()
