@@ -17,9 +17,16 @@ namespace {
 constexpr uint64_t kPresentBit = uint64_t{1} << 63;
 constexpr uint64_t kSwappedBit = uint64_t{1} << 62;
 
+// What is swapped out has a type in its lowest bits. The greatest is that of
+// markers; others are swap files and pages that are being migrated.
+constexpr uint64_t kSwapTypeBits = 0x1f;
+constexpr uint64_t kMarkerType = 0x1f;
+
 PageEntry KindOf(uint64_t entry) {
   if ((entry & kPresentBit) != 0) return PageEntry::kPage;
-  return (entry & kSwappedBit) != 0 ? PageEntry::kMarked : PageEntry::kNothing;
+  if ((entry & kSwappedBit) == 0) return PageEntry::kNothing;
+  return (entry & kSwapTypeBits) == kMarkerType ? PageEntry::kMarked
+                                                : PageEntry::kPage;
 }
 
 }  // namespace

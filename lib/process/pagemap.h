@@ -15,8 +15,8 @@ namespace pagelift {
 // What a page table holds for a page.
 enum class PageEntry : uint8_t {
   kNothing,
-  kPage,    // Mapped.
-  kMarked,  // Swapped out, guarded, poisoned or otherwise marked.
+  kPage,    // Mapped, swapped out, or on its way to another place.
+  kMarked,  // Guarded, poisoned, or write-protected without a page.
 };
 
 // /proc/PID/pagemap: which pages of a process are there.

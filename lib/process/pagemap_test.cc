@@ -29,6 +29,21 @@ TEST(PagemapTest, TellsWhichPagesAreThere) {
   munmap(at, 3 * kPageSize);
 }
 
+TEST(PagemapTest, AGuardIsNoPage) {
+  constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL, Linux 6.13.
+  void* at = mmap(nullptr, kPageSize, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(at, MAP_FAILED);
+  if (madvise(at, kPageSize, kGuardInstall) != 0) {
+    GTEST_SKIP() << "this kernel has no guards";
+  }
+  ASSERT_OK_AND_ASSIGN(Pagemap pagemap, Pagemap::Open(getpid()));
+  EXPECT_THAT(pagemap.Read({PageContaining(reinterpret_cast<uint64_t>(at)),
+                            PageCount(1)}),
+              IsOkAndHolds(ElementsAre(PageEntry::kMarked)));
+  munmap(at, kPageSize);
+}
+
 TEST(PagemapTest, BeyondAllMemoryThereIsNothing) {
   ASSERT_OK_AND_ASSIGN(Pagemap pagemap, Pagemap::Open(getpid()));
   EXPECT_THAT(pagemap.Read({PageContaining(uint64_t{1} << 62), PageCount(2)}),

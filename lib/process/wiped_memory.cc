@@ -37,7 +37,7 @@ std::vector<PageRange> WipedByFork(
       }
     } else {
       for (PageRange part : in_parent) {
-        if (!was_copied(part).value_or(false)) wiped.push_back(part);
+        if (!was_copied(part).value_or(true)) wiped.push_back(part);
       }
     }
   }

@@ -15,8 +15,9 @@ namespace pagelift {
 // either may have changed them or the flag. Where they agree they are believed.
 // Where they do not, `was_copied` is asked: whether pages of that range which
 // the parent had are in the child, nothing if the parent had none. If that
-// does not tell either, the parent is believed, whose mappings are of the
-// earlier moment, unless it has nothing registered there any more.
+// does not tell either, somebody has set the mark since, which programs do, and
+// not cleared it; but if the parent has nothing registered there any more, the
+// child is believed.
 std::vector<PageRange> WipedByFork(
     const RegisteredRanges& parent, const RegisteredRanges& child,
     absl::FunctionRef<std::optional<bool>(PageRange)> was_copied);

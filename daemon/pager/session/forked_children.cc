@@ -104,6 +104,11 @@ std::vector<std::shared_ptr<AddressSpace>> ForkedChildren::Release(
     absl::FunctionRef<bool(pid_t)> is_known) {
   std::vector<std::shared_ptr<AddressSpace>> released;
   std::vector<Held> still;
+  // Some may have ended, and been buried, meanwhile.
+  held_.erase(
+      std::remove_if(held_.begin(), held_.end(),
+                     [](const Held& held) { return held.child->closed(); }),
+      held_.end());
   spare_fd_.reset();
   while (!held_.empty()) {
     const pid_t parent = held_.front().parent;

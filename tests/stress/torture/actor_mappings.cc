@@ -266,6 +266,9 @@ void Actor::Advise() {
   if (!run.has_value()) return;
   OperationRecord& record = log_.Begin(Op::kAdvise, run->first, run->count);
   record.detail = kAdvice[random_.Below(std::size(kAdvice))];
+  const bool marks_for_fork =
+      record.detail == MADV_WIPEONFORK || record.detail == MADV_KEEPONFORK;
+  if (marks_for_fork && !world_.MayMarkForFork()) return;
   Change change(field_, record, *run);
   const bool done =
       madvise(field_.At(run->first), run->bytes(), record.detail) == 0;

@@ -120,6 +120,7 @@ void Actor::Fork(Op op) {
   }
   OperationRecord& record = log_.Begin(op, 0, field_.pages());
   const pid_t pid = fork();
+  world_.NoteFork();
   if (pid == 0) {
     if (orphaned) {
       // Its child lives on when it has ended.

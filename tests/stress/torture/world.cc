@@ -6,10 +6,23 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <new>
 #include <utility>
 
 namespace pagelift::stress {
+namespace {
+
+constexpr uint64_t kMomentMs = 100;
+
+uint64_t MonotonicMilliseconds() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000 +
+         static_cast<uint64_t>(now.tv_nsec) / 1000000;
+}
+
+}  // namespace
 
 Tally* Tally::Map() {
   void* memory = mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE,
@@ -38,6 +51,12 @@ void World::AfterFork(bool alone) {
   ++depth_;
   all_fields_hold_ = all_fields_hold_ && alone;
   tally_.processes.fetch_add(1);
+}
+
+void World::NoteFork() { last_fork_ms_ = MonotonicMilliseconds(); }
+
+bool World::MayMarkForFork() const {
+  return MonotonicMilliseconds() - last_fork_ms_ > kMomentMs;
 }
 
 void World::InitializeLock() {

@@ -57,6 +57,11 @@ class World {
   // was going on when it was forked.
   void AfterFork(bool alone);
 
+  // MADV_WIPEONFORK has no event, so the pager looks at the mappings a moment
+  // after a fork. That moment is left alone: docs/correctness.md, known limits.
+  void NoteFork();
+  bool MayMarkForFork() const;
+
   // How many forks lie between this process and the first.
   int depth() const { return depth_; }
   // Whether the shadows of all fields are right: those of other threads are not
@@ -70,6 +75,7 @@ class World {
   const std::string state_;
   std::vector<Field*> fields_;
   pthread_rwlock_t quiet_;
+  std::atomic<uint64_t> last_fork_ms_{0};
   int depth_ = 0;
   bool all_fields_hold_ = true;
 };
