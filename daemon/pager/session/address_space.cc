@@ -21,6 +21,9 @@ constexpr uint64_t kZeroBlock = 64;
 // faster than we read them must not keep the lock for ever.
 constexpr int kMaxReads = 64;
 
+// How many unmap events we wait for.
+constexpr size_t kMostExpected = 256;
+
 // To ask whether an address space exists; what lies there does not matter.
 constexpr PageId kAnyPage(1 << 16);
 
@@ -146,6 +149,14 @@ void AddressSpace::ApplyLocked(const Remapped& event) {
       disregarded_unmaps_.push_back(unmapped);
     }
   }
+  for (ExpectedUnmap& expected : expected_unmaps_) {
+    expected.moved_in.Insert(to.Intersect(expected.from));
+  }
+  // A target may make any number of those that never come.
+  if (expected_unmaps_.size() == kMostExpected) {
+    expected_unmaps_.erase(expected_unmaps_.begin());
+  }
+  expected_unmaps_.push_back({event.from, RangeSet()});
   map_.Move(event.from.first, event.to, event.from.count);
   // The old place stays registered until its unmap event, which does not come
   // after MREMAP_DONTUNMAP.
@@ -172,7 +183,9 @@ void AddressSpace::ApplyLocked(const Unmapped& event) {
                      [&](PageRange r) { return r.Overlaps(event.range); }),
       disregarded_unmaps_.end());
   // One thread's unmap event may come after another thread's remap to the same
-  // place: it is then about what lay there before.
+  // place: it is then about what lay there before. Of the first thread's own
+  // remap we know that. Else the kernel is asked what is there now.
+  if (DropMovedLocked(event.range)) return WakeLocked(event.range);
   RangeSet gone;
   gone.Insert(event.range);
   const std::vector<PageRange> kept =
@@ -181,6 +194,19 @@ void AddressSpace::ApplyLocked(const Unmapped& event) {
   if (!kept.empty()) disregarded_unmaps_.push_back(event.range);
   for (PageRange range : gone.ranges()) DropLocked(range);
   WakeLocked(event.range);
+}
+
+bool AddressSpace::DropMovedLocked(PageRange range) {
+  auto expected =
+      std::find_if(expected_unmaps_.begin(), expected_unmaps_.end(),
+                   [range](const ExpectedUnmap& e) { return e.from == range; });
+  if (expected == expected_unmaps_.end()) return false;
+  RangeSet gone;
+  gone.Insert(range);
+  for (PageRange moved : expected->moved_in.ranges()) gone.Erase(moved);
+  expected_unmaps_.erase(expected);
+  for (PageRange part : gone.ranges()) DropLocked(part);
+  return true;
 }
 
 void AddressSpace::DropLocked(PageRange range) {
@@ -208,7 +234,7 @@ std::vector<PageRange> AddressSpace::StillRegistered(
 }
 
 void AddressSpace::SettleMovesLocked() {
-  if (moved_in_.empty()) return;
+  if (moved_in_.empty() && expected_unmaps_.empty()) return;
   const Registration registration = uffd_->Probe(kAnyPage);
   if (registration != Registration::kRegistered &&
       registration != Registration::kNotRegistered) {
@@ -217,6 +243,7 @@ void AddressSpace::SettleMovesLocked() {
   // No event is under way, so every one that is older than the remaps we know
   // was read.
   moved_in_ = RangeSet();
+  expected_unmaps_.clear();
   disregarded_unmaps_.clear();
   has_recent_moves_.store(false, std::memory_order_release);
 }

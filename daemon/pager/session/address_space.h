@@ -161,6 +161,13 @@ class AddressSpace {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(Forked& event, ForkCallback on_fork)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // An unmap event to come, and what was moved to that place meanwhile, which
+  // it is not about.
+  struct ExpectedUnmap {
+    PageRange from;
+    RangeSet moved_in;
+  };
+
   void ApplyLocked(const Remapped& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(const Removed& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(const Unmapped& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -169,6 +176,9 @@ class AddressSpace {
   std::vector<PageRange> StillRegistered(const std::vector<PageRange>& moved_in)
       const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SettleMovesLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Drops the old place of a remap; false if `range` is none of which that is
+  // due.
+  bool DropMovedLocked(PageRange range) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void InheritDoubts(const AddressSpace& parent)
       ABSL_LOCKS_EXCLUDED(doubts_mu_);
   // Of the target; unknown for forked children.
@@ -204,7 +214,10 @@ class AddressSpace {
   // them may be under way: an unmap event of such a range may be about what lay
   // there before.
   RangeSet moved_in_ ABSL_GUARDED_BY(mu_);
-  std::atomic<bool> has_recent_moves_{false};  // !moved_in_.empty()
+  // Remaps whose unmap event of the old place has not come: it never does after
+  // MREMAP_DONTUNMAP.
+  std::vector<ExpectedUnmap> expected_unmaps_ ABSL_GUARDED_BY(mu_);
+  std::atomic<bool> has_recent_moves_{false};  // Any of these.
   // The unmap events that were taken for such older ones.
   std::vector<PageRange> disregarded_unmaps_ ABSL_GUARDED_BY(mu_);
   // Closed to read the mappings when no descriptor is free.

@@ -244,6 +244,26 @@ TEST_F(AddressSpaceTest, AnUnmapThatIsOlderThanAMoveToTheSamePlaceIsIgnored) {
   EXPECT_EQ(Touch(2), FirstByteOf(18));
 }
 
+TEST_F(AddressSpaceTest, AnOlderUnmapIsIgnoredThoughNothingIsThereAnyMore) {
+  ASSERT_OK_AND_ASSIGN(PidFd self, PidFd::Open(getpid()));
+  Adopt(kRegistered, std::move(self));
+  FaultingThread away = StartMove(0, 4, elsewhere_.at(0), 4);
+  ASSERT_TRUE(away.WaitUntilBlocked());
+  FaultingThread here = StartMove(16, 4, pages_.at(0), 4);
+  ASSERT_TRUE(here.WaitUntilBlocked());
+  Drain();
+  // Both remaps were read, and both unmaps wait.
+  ASSERT_TRUE(away.WaitUntilBlocked());
+  ASSERT_TRUE(here.WaitUntilBlocked());
+  FaultingThread on = StartMove(0, 4, elsewhere_.at(32), 4);
+  ASSERT_TRUE(on.WaitUntilBlocked());
+  DrainUntilEnded(away);
+  DrainUntilEnded(here);
+  DrainUntilEnded(on);
+  EXPECT_EQ(TouchAt(elsewhere_.at(2)), FirstByteOf(2));
+  EXPECT_EQ(TouchAt(elsewhere_.at(34)), FirstByteOf(18));
+}
+
 TEST_F(AddressSpaceTest, AnOlderUnmapTakesOnlyWhatNothingWasMovedTo) {
   ASSERT_OK_AND_ASSIGN(PidFd self, PidFd::Open(getpid()));
   Adopt(kRegistered, std::move(self));
