@@ -1,13 +1,17 @@
 #include "lib/image/checkpoint_image.h"
 
 #include <algorithm>
+#include <cstring>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "lib/base/fault_guard.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/image/checkpoint_metadata.h"
 #include "lib/image/content_id.h"
+#include "lib/image/robust_list.h"
 #include "lib/image/task_image.h"
 
 namespace pagelift {
@@ -39,6 +43,7 @@ class CheckpointImage::Builder {
                        TaskImage::Open(metadata.chain, record));
       task.lazy_regions = images.layout().lazy_regions();
       RETURN_IF_ERROR(AddPages(images, &task));
+      AddMustHavePages(images, &task);
       for (PagesFile& file : std::move(images).TakeFiles()) {
         image_.files_.push_back(std::move(file));
       }
@@ -82,6 +87,57 @@ class CheckpointImage::Builder {
     } else {
       task->extents.push_back({pages, next});
     }
+  }
+
+  void AddMustHavePages(const TaskImage& images, TaskDescription* task) const {
+    std::vector<uint64_t> words = images.kernel_words();
+    for (uint64_t head : images.robust_lists()) {
+      const std::vector<uint64_t> of_list = WordsOfRobustList(
+          head, [&](uint64_t address) { return ReadWord(*task, address); });
+      words.insert(words.end(), of_list.begin(), of_list.end());
+    }
+    std::vector<PageId>& pages = task->must_have_pages;
+    for (uint64_t word : words) {
+      const PageId page = PageContaining(word);
+      if (FindExtent(*task, page) != nullptr) pages.push_back(page);
+    }
+    std::sort(pages.begin(), pages.end());
+    pages.erase(std::unique(pages.begin(), pages.end()), pages.end());
+  }
+
+  static const ImageExtent* FindExtent(const TaskDescription& task,
+                                       PageId page) {
+    auto extent = std::partition_point(
+        task.extents.begin(), task.extents.end(),
+        [page](const ImageExtent& e) { return e.pages.limit() <= page; });
+    return extent != task.extents.end() && extent->pages.Contains(page)
+               ? &*extent
+               : nullptr;
+  }
+
+  // Of a page to be served whose contents are here.
+  std::optional<uint64_t> ReadWord(const TaskDescription& task,
+                                   uint64_t address) const {
+    const PageId page = PageContaining(address);
+    const ImageExtent* extent = FindExtent(task, page);
+    if (extent == nullptr || address % sizeof(uint64_t) != 0) {
+      return std::nullopt;
+    }
+    const ImagePage image = extent->image + (page - extent->pages.first);
+    auto next = std::upper_bound(
+        image_.segments_.begin(), image_.segments_.end(), image,
+        [](ImagePage p, const Segment& s) { return p < s.range.first; });
+    const Segment& segment = *std::prev(next);
+    if (segment.bytes == nullptr) return std::nullopt;
+    uint64_t word = 0;
+    // The file may have been truncated since it was mapped.
+    const bool readable = RunGuarded([&] {
+      std::memcpy(&word,
+                  segment.bytes + (image - segment.range.first).bytes() +
+                      address % kPageSize,
+                  sizeof(word));
+    });
+    return readable ? std::make_optional(word) : std::nullopt;
   }
 
   static bool StartsRegion(const TaskDescription& task, PageId page) {

@@ -94,6 +94,30 @@ TEST_F(CheckpointImageTest, DescribesAndReadsLazyPages) {
   EXPECT_FALSE(image->has_lazy_parent_pages());
 }
 
+TEST_F(CheckpointImageTest, TellsWhichPagesTheKernelMustFind) {
+  // A robust list with one entry, in another page, whose futex is in a third.
+  std::vector<std::byte> bytes(6 * kPageSize);
+  const auto put = [&bytes](uint64_t address, uint64_t word) {
+    std::memcpy(&bytes[address - 0x1000 * kPageSize], &word, sizeof(word));
+  };
+  const uint64_t head = 0x1001 * kPageSize + 64;
+  const uint64_t entry = 0x1003 * kPageSize;
+  put(head, entry);
+  put(head + 8, static_cast<uint64_t>(-32));
+  put(entry, head);
+  const uint64_t eager = 0x1020 * kPageSize;
+  Builder()
+      .SetKernelWords(0x1005 * kPageSize + 8, head)
+      .AddThread(8, eager)
+      .AddPages(Pages(0x1000, 6), kLazy | kPresent, bytes.data())
+      .AddPages(Pages(0x1020, 1), kPresent)
+      .Write();
+  ASSERT_OK_AND_ASSIGN(auto image, Open());
+  EXPECT_THAT(image->description().tasks[0].must_have_pages,
+              ElementsAre(PageId(0x1001), PageId(0x1002), PageId(0x1003),
+                          PageId(0x1005)));
+}
+
 TEST_F(CheckpointImageTest, ReadsTheCountsOfCriu41) {
   Builder().UseOldCounts().AddPages(kHeap, kLazy | kPresent).Write();
   ASSERT_OK_AND_ASSIGN(auto image, Open());

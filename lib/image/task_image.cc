@@ -10,23 +10,6 @@
 namespace pagelift {
 namespace {
 
-absl::StatusOr<std::vector<PageId>> ReadStackPages(
-    const ImageDirectory& directory, const TaskRecord& task) {
-  std::vector<PageId> pages;
-  for (int32_t thread : task.threads) {
-    std::string name = absl::StrCat("core-", thread, ".img");
-    ASSIGN_OR_RETURN(std::string contents, directory.ReadFile(name));
-    ASSIGN_OR_RETURN(ThreadCore core,
-                     DecodeThreadCore(directory.PathOf(name), contents));
-    if (core.stack_pointer) {
-      pages.push_back(PageContaining(*core.stack_pointer));
-    }
-  }
-  std::sort(pages.begin(), pages.end());
-  pages.erase(std::unique(pages.begin(), pages.end()), pages.end());
-  return pages;
-}
-
 absl::Status CheckLazyPagesAreRegistered(const TaskRecord& task,
                                          const MemoryLayout& layout,
                                          const Pagemap& pagemap) {
@@ -60,10 +43,28 @@ absl::StatusOr<TaskImage> TaskImage::Open(
   ASSIGN_OR_RETURN(PagemapChain pagemaps, PagemapChain::Open(chain, task.pid));
   RETURN_IF_ERROR(CheckLazyPagesAreRegistered(task, layout, pagemaps.newest()));
   TaskImage image(std::move(layout), std::move(pagemaps));
-  if (image.pagemaps_.newest().has_parent_pages) {
-    ASSIGN_OR_RETURN(image.stack_pages_, ReadStackPages(directory, task));
-  }
+  RETURN_IF_ERROR(image.ReadThreads(directory, task));
   return image;
+}
+
+absl::Status TaskImage::ReadThreads(const ImageDirectory& directory,
+                                    const TaskRecord& task) {
+  for (int32_t thread : task.threads) {
+    std::string name = absl::StrCat("core-", thread, ".img");
+    ASSIGN_OR_RETURN(std::string contents, directory.ReadFile(name));
+    ASSIGN_OR_RETURN(ThreadCore core,
+                     DecodeThreadCore(directory.PathOf(name), contents));
+    if (core.stack_pointer) {
+      stack_pages_.push_back(PageContaining(*core.stack_pointer));
+    }
+    kernel_words_.insert(kernel_words_.end(), core.kernel_words.begin(),
+                         core.kernel_words.end());
+    if (core.robust_list) robust_lists_.push_back(*core.robust_list);
+  }
+  std::sort(stack_pages_.begin(), stack_pages_.end());
+  stack_pages_.erase(std::unique(stack_pages_.begin(), stack_pages_.end()),
+                     stack_pages_.end());
+  return absl::OkStatus();
 }
 
 std::vector<PageRange> TaskImage::ServedPages(const PagemapEntry& entry) const {

@@ -1,9 +1,11 @@
 #ifndef PAGELIFT_LIB_IMAGE_TASK_IMAGE_H_
 #define PAGELIFT_LIB_IMAGE_TASK_IMAGE_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "lib/image/image_directory.h"
@@ -28,6 +30,10 @@ class TaskImage {
   const MemoryLayout& layout() const { return layout_; }
   const PagemapChain& pagemaps() const { return pagemaps_; }
 
+  // Of all threads: see thread_core.h.
+  const std::vector<uint64_t>& kernel_words() const { return kernel_words_; }
+  const std::vector<uint64_t>& robust_lists() const { return robust_lists_; }
+
   // The pages of an entry of the newest pagemap that the pager serves, cut at
   // the borders of lazy regions: those marked lazy, and in lazy regions those
   // of the parent image, except the pages that threads have their stack
@@ -41,9 +47,14 @@ class TaskImage {
  private:
   TaskImage(MemoryLayout layout, PagemapChain pagemaps);
 
+  absl::Status ReadThreads(const ImageDirectory& directory,
+                           const TaskRecord& task);
+
   MemoryLayout layout_;
   PagemapChain pagemaps_;
-  std::vector<PageId> stack_pages_;  // Sorted; only if there are parent pages.
+  std::vector<PageId> stack_pages_;  // Sorted.
+  std::vector<uint64_t> kernel_words_;
+  std::vector<uint64_t> robust_lists_;
 };
 
 }  // namespace pagelift

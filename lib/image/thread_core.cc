@@ -18,6 +18,14 @@ absl::StatusOr<ThreadCore> DecodeThreadCore(const std::string& name,
   if (message.thread_x86().registers().has_stack_pointer()) {
     core.stack_pointer = message.thread_x86().registers().stack_pointer();
   }
+  if (message.thread().robust_list() != 0) {
+    core.robust_list = message.thread().robust_list();
+  }
+  for (uint64_t address :
+       {message.thread_x86().clear_tid(), message.thread().robust_list(),
+        message.thread().rseq().area()}) {
+    if (address != 0) core.kernel_words.push_back(address);
+  }
   return core;
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -16,6 +17,11 @@ struct ThreadCore {
   std::string comm;
   // Nothing for a zombie, and on other processors than x86-64.
   std::optional<uint64_t> stack_pointer;
+  // Addresses of what the kernel reads and writes without waiting for a missing
+  // page: the word it clears when the thread ends, and the head of its robust
+  // list. Also of its rseq area, without which it cannot run at all.
+  std::vector<uint64_t> kernel_words;
+  std::optional<uint64_t> robust_list;  // Among them.
 };
 
 absl::StatusOr<ThreadCore> DecodeThreadCore(const std::string& name,

@@ -9,6 +9,9 @@
 namespace pagelift {
 namespace {
 
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
 absl::StatusOr<ThreadCore> Decode(const criu::Core& core) {
   return DecodeThreadCore(
       "core-7.img",
@@ -22,6 +25,19 @@ TEST(ThreadCoreTest, ReadsTheNameAndTheStackPointer) {
   ASSERT_OK_AND_ASSIGN(ThreadCore core, Decode(message));
   EXPECT_EQ(core.comm, "redis");
   EXPECT_EQ(core.stack_pointer, 0x7ffcu);
+}
+
+TEST(ThreadCoreTest, ReadsWhereTheKernelLooks) {
+  criu::Core message;
+  message.mutable_thread_x86()->set_clear_tid(0x1000);
+  message.mutable_thread()->set_robust_list(0x2000);
+  message.mutable_thread()->mutable_rseq()->set_area(0x3000);
+  ASSERT_OK_AND_ASSIGN(ThreadCore core, Decode(message));
+  EXPECT_THAT(core.kernel_words, ElementsAre(0x1000, 0x2000, 0x3000));
+  EXPECT_EQ(core.robust_list, 0x2000u);
+  ASSERT_OK_AND_ASSIGN(core, Decode(criu::Core()));
+  EXPECT_THAT(core.kernel_words, IsEmpty());
+  EXPECT_EQ(core.robust_list, std::nullopt);
 }
 
 TEST(ThreadCoreTest, AZombieHasNoStackPointer) {

@@ -84,6 +84,24 @@ absl::Status CheckExtents(const TaskDescription& task, PageCount page_count) {
   return absl::OkStatus();
 }
 
+absl::Status CheckMustHavePages(const TaskDescription& task) {
+  auto extent = task.extents.begin();
+  PageId least;
+  for (PageId page : task.must_have_pages) {
+    while (extent != task.extents.end() && extent->pages.limit() <= page) {
+      ++extent;
+    }
+    if (page < least || extent == task.extents.end() ||
+        !extent->pages.Contains(page)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the must-have page ", page.raw(),
+                       " is not one to be served or is out of order"));
+    }
+    least = page + PageCount(1);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckImagePagesAreUsedOnce(const TaskDescription& task) {
   std::vector<ImageRange> used;
   used.reserve(task.extents.size());
@@ -106,11 +124,13 @@ absl::Status CheckTask(const TaskDescription& task, PageCount page_count) {
   if (task.pid <= 0) {
     return absl::InvalidArgumentError("the pid is not positive");
   }
-  if (task.zombie && !(task.lazy_regions.empty() && task.extents.empty())) {
+  if (task.zombie && !(task.lazy_regions.empty() && task.extents.empty() &&
+                       task.must_have_pages.empty())) {
     return absl::InvalidArgumentError("a zombie has memory");
   }
   RETURN_IF_ERROR(CheckRegions(task.lazy_regions));
   RETURN_IF_ERROR(CheckExtents(task, page_count));
+  RETURN_IF_ERROR(CheckMustHavePages(task));
   return CheckImagePagesAreUsedOnce(task);
 }
 

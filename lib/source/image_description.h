@@ -28,6 +28,11 @@ struct TaskDescription {
   // region. Pages of a lazy region in no extent were restored before the task
   // runs, or are zero.
   std::vector<ImageExtent> extents;
+  // Those of them that are to be there before the task runs, in order: the
+  // kernel looks at them on paths on which it does not wait for a page, and
+  // then goes on as if there were nothing (a thread that ends and its robust
+  // mutexes).
+  std::vector<PageId> must_have_pages;
 
   PageCount lazy_pages() const;
 };

@@ -41,6 +41,24 @@ TEST(ImageDescriptionTest, AcceptsWhatFitsTogether) {
   EXPECT_OK(GoodImage().Validate());
 }
 
+TEST(ImageDescriptionTest, MustHavePagesAreServedOnesInOrder) {
+  ImageDescription image = GoodImage();
+  image.tasks[0].must_have_pages = {PageId(10), PageId(13), PageId(22)};
+  EXPECT_OK(image.Validate());
+  for (const std::vector<PageId>& bad :
+       std::vector<std::vector<PageId>>{{PageId(14)},
+                                        {PageId(9)},
+                                        {PageId(24)},
+                                        {PageId(11), PageId(10)},
+                                        {PageId(11), PageId(11)}}) {
+    image.tasks[0].must_have_pages = bad;
+    ExpectRefused(image, "must-have");
+  }
+  image.tasks[0].must_have_pages.clear();
+  image.tasks[1].must_have_pages = {PageId(10)};
+  ExpectRefused(image, "zombie");
+}
+
 TEST(ImageDescriptionTest, FindsTasksByPid) {
   ImageDescription image = GoodImage();
   ASSERT_NE(image.FindTask(8), nullptr);

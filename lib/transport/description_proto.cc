@@ -38,6 +38,7 @@ void DescribeInParts(
   for (const TaskDescription& task : description.tasks) {
     size_t region = 0;
     size_t extent = 0;
+    size_t must_have = 0;
     do {
       response.Clear();
       v1::TaskPart* part = response.mutable_task();
@@ -58,8 +59,17 @@ void DescribeInParts(
         e->set_page_count(task.extents[extent].pages.count.raw());
         e->set_image_page(task.extents[extent].image.raw());
       }
+      for (; must_have < task.must_have_pages.size() &&
+             part->lazy_regions_size() + part->extents_size() +
+                     part->must_have_pages_size() <
+                 kRangesPerPart;
+           ++must_have) {
+        part->add_must_have_pages(task.must_have_pages[must_have].raw());
+      }
       if (!emit(response)) return;
-    } while (region < task.lazy_regions.size() || extent < task.extents.size());
+    } while (region < task.lazy_regions.size() ||
+             extent < task.extents.size() ||
+             must_have < task.must_have_pages.size());
   }
 }
 
@@ -105,7 +115,8 @@ absl::Status DescriptionAssembler::Add(const v1::OpenImageResponse& part) {
   }
   TaskDescription& task = tasks.back();
   range_count_ += static_cast<size_t>(task_part.lazy_regions_size()) +
-                  static_cast<size_t>(task_part.extents_size());
+                  static_cast<size_t>(task_part.extents_size()) +
+                  static_cast<size_t>(task_part.must_have_pages_size());
   if (range_count_ > kMaxRanges) {
     return absl::ResourceExhaustedError("the image has too many ranges");
   }
@@ -124,6 +135,9 @@ absl::Status DescriptionAssembler::Add(const v1::OpenImageResponse& part) {
     task.extents.push_back(
         {{PageId(extent.first_page()), PageCount(extent.page_count())},
          ImagePage(extent.image_page())});
+  }
+  for (uint64_t page : task_part.must_have_pages()) {
+    task.must_have_pages.push_back(PageId(page));
   }
   return absl::OkStatus();
 }

@@ -22,6 +22,7 @@ ImageDescription Sample(int extents) {
   for (int i = 0; i < extents; ++i) {
     task.extents.push_back(
         {{PageId(100 + 2u * i), PageCount(1)}, ImagePage(i)});
+    if (i % 3 == 0) task.must_have_pages.push_back(PageId(100 + 2u * i));
   }
   TaskDescription zombie;
   zombie.pid = 8;
@@ -57,6 +58,8 @@ TEST(DescriptionProtoTest, ALargeTaskComesInPartsAndIsTheSameAgain) {
     EXPECT_LT(part.ByteSizeLong(), 4u << 20);
   }
   ASSERT_OK_AND_ASSIGN(ImageDescription again, Assemble(parts));
+  EXPECT_EQ(again.tasks[0].must_have_pages,
+            description.tasks[0].must_have_pages);
   EXPECT_EQ(again.content_id, description.content_id);
   EXPECT_EQ(again.page_count, description.page_count);
   ASSERT_EQ(again.tasks.size(), 2u);

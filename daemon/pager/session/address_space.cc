@@ -284,6 +284,20 @@ AddressSpace::Answer AddressSpace::Resolve(PageId page, ImagePage* image) {
   return Answer::kAnswered;
 }
 
+AddressSpace::Answer AddressSpace::ResolveEarly(PageId page, ImagePage* image) {
+  absl::ReaderMutexLock lock(&mu_);
+  if (!uffd_.has_value() || gone()) return Answer::kGone;
+  std::optional<PageMap::Location> location = map_.Find(page);
+  if (!location.has_value() || location->state != PageState::kMissing) {
+    return Answer::kAnswered;
+  }
+  if (uffd_->Probe(page) != Registration::kRegistered) return Answer::kDeferred;
+  *image = location->image;
+  return map_.Transition(page, PageState::kMissing, PageState::kRequested)
+             ? Answer::kFetch
+             : Answer::kOnItsWay;
+}
+
 AddressSpace::Answer AddressSpace::ResolveZero(PageId page) {
   const PageId block_limit((page.raw() / kZeroBlock + 1) * kZeroBlock);
   const PageRange region = regions_.RangeAround(page).Intersect(

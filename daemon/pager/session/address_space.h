@@ -88,6 +88,10 @@ class AddressSpace {
   absl::Status Drain(std::vector<PageFault>* faults, ForkCallback on_fork)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // For a page that nobody waits for yet: as Resolve(), but only if it is
+  // missing; kDeferred if its mapping is not registered, or not known to be.
+  Answer ResolveEarly(PageId page, ImagePage* image) ABSL_LOCKS_EXCLUDED(mu_);
+
   // Decides a fault against the map as it is now. With kFetch, `image` is set.
   Answer Resolve(PageId page, ImagePage* image) ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -157,10 +161,6 @@ class AddressSpace {
     absl::Duration since;  // MonotonicNow().
   };
 
-  absl::Status DrainLocked(std::vector<PageFault>* faults, ForkCallback on_fork)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void ApplyLocked(Forked& event, ForkCallback on_fork)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // An unmap event to come, and what was moved to that place meanwhile, which
   // it is not about.
   struct ExpectedUnmap {
@@ -168,17 +168,21 @@ class AddressSpace {
     RangeSet moved_in;
   };
 
+  absl::Status DrainLocked(std::vector<PageFault>* faults, ForkCallback on_fork)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ApplyLocked(Forked& event, ForkCallback on_fork)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(const Remapped& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(const Removed& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(const Unmapped& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DropLocked(PageRange range) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Drops the old place of a remap; false if `range` is none of which that is
+  // due.
+  bool DropMovedLocked(PageRange range) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The parts of `moved_in` that may be registered now.
   std::vector<PageRange> StillRegistered(const std::vector<PageRange>& moved_in)
       const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SettleMovesLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Drops the old place of a remap; false if `range` is none of which that is
-  // due.
-  bool DropMovedLocked(PageRange range) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void InheritDoubts(const AddressSpace& parent)
       ABSL_LOCKS_EXCLUDED(doubts_mu_);
   // Of the target; unknown for forked children.

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -95,6 +96,8 @@ class Session : private PageSink {
   // fork(2) shows the child some hundred microseconds after its event.
   static constexpr absl::Duration kFirstLook = absl::Microseconds(200);
   static constexpr absl::Duration kSlowestLook = absl::Milliseconds(5);
+  // Restore takes some milliseconds from registering to the end.
+  static constexpr absl::Duration kMustHavePause = absl::Milliseconds(1);
   // No event tells of exec and of a forked child's exit.
   static constexpr absl::Duration kHousekeeping = absl::Seconds(1);
 
@@ -108,6 +111,9 @@ class Session : private PageSink {
   absl::Status Take(HandoffEvent& event);
   absl::Status TakeTask(TaskArrived& task);
   absl::Status CheckTask(int32_t image_pid, const UserfaultFd& uffd) const;
+  // Asks for the must-have pages of which restore has registered the mapping by
+  // now, and looks again soon for the others.
+  void FetchMustHavePages();
   void OnRestoreFinished();
   void OnRestoreHungUp();
   // Before the tasks run restore then kills them, and until they are gone their
@@ -137,6 +143,7 @@ class Session : private PageSink {
   void ReleaseChildren();
   void Serve(const std::shared_ptr<AddressSpace>& space);
   void ServeFault(AddressSpace& space, PageId page);
+  void Demand(ImagePage page);
   void Reap(const std::shared_ptr<AddressSpace>& space);
   // A drain found no free descriptor for a child, or did not: as long as it is
   // so, the descriptor is readable without end, and is looked at by Retry().
@@ -186,6 +193,9 @@ class Session : private PageSink {
   absl::flat_hash_set<const AddressSpace*> starved_;
   std::string starved_trouble_;
   absl::flat_hash_map<const AddressSpace*, Lineage*> lineage_of_;
+  // Must-have pages that have not been asked for.
+  std::vector<std::pair<std::shared_ptr<AddressSpace>, std::vector<PageId>>>
+      must_have_;
   ForkedChildren children_;
   absl::Duration look_backoff_;  // Zero: no look is planned.
   bool finished_ = false;        // Restore said so.

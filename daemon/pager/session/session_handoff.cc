@@ -1,6 +1,7 @@
 // The hand-off: restore's socket, the tasks it brings, and what becomes of
 // those that are refused.
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -99,8 +100,31 @@ absl::Status Session::TakeTask(TaskArrived& task) {
                                               std::move(pid), stats_);
   lineage_of_[space.get()] = lineages_[index].get();
   lineages_[index]->Add(space);
-  WatchSpace(std::move(space));
+  WatchSpace(space);
+  if (!description->must_have_pages.empty()) {
+    must_have_.emplace_back(std::move(space), description->must_have_pages);
+    if (must_have_.size() == 1) FetchMustHavePages();
+  }
   return absl::OkStatus();
+}
+
+void Session::FetchMustHavePages() {
+  for (auto& [space, pages] : must_have_) {
+    auto asked_for = [this, &space = space](PageId page) {
+      ImagePage image;
+      const AddressSpace::Answer answer = space->ResolveEarly(page, &image);
+      if (answer == AddressSpace::Answer::kFetch) Demand(image);
+      return answer != AddressSpace::Answer::kDeferred;
+    };
+    pages.erase(std::remove_if(pages.begin(), pages.end(), asked_for),
+                pages.end());
+  }
+  must_have_.erase(
+      std::remove_if(must_have_.begin(), must_have_.end(),
+                     [](const auto& entry) { return entry.second.empty(); }),
+      must_have_.end());
+  if (must_have_.empty() || has_ended()) return;
+  loop_->RunAfter(kMustHavePause, [this] { FetchMustHavePages(); });
 }
 
 absl::Status Session::CheckTask(int32_t image_pid,
@@ -181,6 +205,9 @@ void Session::OnRestoreFinished() {
     state_ = SessionState::kDraining;
   }
   LOG(Info) << "restore in " << options_.work_dir << " finished, tasks run";
+  // What could not be asked for until now goes before the sweep.
+  FetchMustHavePages();
+  must_have_.clear();
   sweeper_->Start();
 }
 

@@ -125,10 +125,15 @@ void Session::NoteFed(const std::shared_ptr<AddressSpace>& space) {
 
 void Session::ServeFault(AddressSpace& space, PageId page) {
   ImagePage image;
-  if (space.Resolve(page, &image) != AddressSpace::Answer::kFetch) return;
+  if (space.Resolve(page, &image) == AddressSpace::Answer::kFetch) {
+    Demand(image);
+  }
+}
+
+void Session::Demand(ImagePage page) {
   stats_.demand_fetches.fetch_add(1, std::memory_order_relaxed);
   sweeper_->NoteRequested(PageCount(1));
-  source_->Fetch({image, PageCount(1)}, Urgency::kDemand);
+  source_->Fetch({page, PageCount(1)}, Urgency::kDemand);
 }
 
 void Session::ArmRetry(absl::Duration at_least) {

@@ -96,6 +96,46 @@ TEST_F(SessionTest, CancelIsRefusedOnceATaskDependsOnIt) {
   EXPECT_TRUE(WaitUntilEnded());
 }
 
+class MustHaveSessionTest : public SessionTestBase {
+ protected:
+  ImageDescription Image() const override {
+    ImageDescription image = SessionTestBase::Image();
+    image.tasks[0].must_have_pages = {target_.page(5), target_.page(40)};
+    return image;
+  }
+};
+
+TEST_F(MustHaveSessionTest, MustHavePagesAreThereBeforeTheTaskRuns) {
+  target_.Connect(dir_.path());
+  // Its mapping is not registered yet.
+  ASSERT_EQ(thread().On(Op::kHandOver, {}, RestoredTarget::kImagePid), 0);
+  ASSERT_TRUE(
+      Eventually([this] { return session_->Snapshot().address_spaces == 1; }));
+  EXPECT_EQ(source_->requests().size(), 0u);
+  ASSERT_EQ(thread().On(Op::kRegister, target_.region()), 0);
+  ASSERT_TRUE(
+      Eventually([this] { return session_->stats().pages_installed == 2; }));
+  EXPECT_EQ(source_->requests().size(), 2u);
+  EXPECT_EQ(source_->requests()[1].urgency, Urgency::kDemand);
+  EXPECT_EQ(session_->stats().faults, 0u);
+  thread().On(Op::kForgetUserfaultFd, {});
+  target_.Finish();
+  ASSERT_TRUE(WaitUntilEnded());
+  ExpectImagePage(5, 5);
+  ExpectImagePage(41, 41);
+}
+
+TEST_F(MustHaveSessionTest, MustHavePagesGoBeforeTheSweep) {
+  source_->HoldReplies();
+  target_.Restore(dir_.path());
+  ASSERT_TRUE(source_->WaitForRequests(3, kSoon));
+  EXPECT_EQ(source_->requests()[0].range.first, ImagePage(5));
+  EXPECT_EQ(source_->requests()[1].range.first, ImagePage(40));
+  source_->StopHolding();
+  ASSERT_TRUE(WaitUntilEnded());
+  EXPECT_EQ(State(), SessionState::kComplete);
+}
+
 // --- What targets do meanwhile -----------------------------------------------
 
 class HeldSessionTest : public SessionTestBase {

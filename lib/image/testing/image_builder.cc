@@ -66,17 +66,25 @@ ImageBuilder& ImageBuilder::SetParent(std::string link, int generation) {
 
 ImageBuilder& ImageBuilder::AddTask(int32_t pid, int32_t ppid,
                                     std::string comm) {
-  tasks_.push_back({pid, ppid, false, std::move(comm), {{pid, 0}}, {}, {}});
+  tasks_.push_back(
+      {pid, ppid, false, std::move(comm), {{pid, 0}}, {}, {}, 0, 0});
   return *this;
 }
 
 ImageBuilder& ImageBuilder::AddZombie(int32_t pid, int32_t ppid) {
-  tasks_.push_back({pid, ppid, true, "gone", {}, {}, {}});
+  tasks_.push_back({pid, ppid, true, "gone", {}, {}, {}, 0, 0});
   return *this;
 }
 
 ImageBuilder& ImageBuilder::SetStackPointer(uint64_t stack_pointer) {
   tasks_.back().threads[0].second = stack_pointer;
+  return *this;
+}
+
+ImageBuilder& ImageBuilder::SetKernelWords(uint64_t clear_tid,
+                                           uint64_t robust_list) {
+  tasks_.back().clear_tid = clear_tid;
+  tasks_.back().robust_list = robust_list;
   return *this;
 }
 
@@ -165,12 +173,18 @@ void ImageBuilder::WriteCores(const Task& task) const {
     WriteFile(absl::StrCat("core-", task.pid, ".img"),
               ImageMagic(ImageKind::kCore) + Record(core));
   }
+  if (task.clear_tid != 0) {
+    core.mutable_thread_x86()->set_clear_tid(task.clear_tid);
+    core.mutable_thread()->set_robust_list(task.robust_list);
+  }
   for (const auto& [tid, stack_pointer] : task.threads) {
     core.mutable_thread_x86()->mutable_registers()->set_stack_pointer(
         stack_pointer);
     WriteFile(absl::StrCat("core-", tid, ".img"),
               ImageMagic(ImageKind::kCore) + Record(core));
     core.clear_task();
+    core.mutable_thread_x86()->clear_clear_tid();
+    core.clear_thread();
   }
 }
 

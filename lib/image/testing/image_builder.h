@@ -54,6 +54,9 @@ class ImageBuilder {
                         std::string comm = "task");
   ImageBuilder& AddZombie(int32_t pid, int32_t ppid);
   ImageBuilder& SetStackPointer(uint64_t stack_pointer);
+  // Of the task's first thread: the word that is cleared when it ends, and its
+  // robust list.
+  ImageBuilder& SetKernelWords(uint64_t clear_tid, uint64_t robust_list);
   ImageBuilder& AddThread(int32_t tid, uint64_t stack_pointer);
   ImageBuilder& AddMapping(PageRange pages, MappingKind kind);
   ImageBuilder& AddPages(PageRange pages, uint32_t flags);
@@ -83,6 +86,8 @@ class ImageBuilder {
     std::vector<std::pair<int32_t, uint64_t>> threads;  // Id, stack pointer.
     std::vector<std::pair<PageRange, MappingKind>> mappings;
     std::vector<Entry> entries;
+    uint64_t clear_tid = 0;
+    uint64_t robust_list = 0;
   };
 
   void WriteFile(const std::string& name, const std::string& contents) const;

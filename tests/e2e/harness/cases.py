@@ -21,6 +21,7 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "python": lambda: CommandedTarget("python_target.py"),
     "threads": lambda: CommandedTarget("verifying_target"),
     "tree": lambda: CommandedTarget("tree_target"),
+    "endings": lambda: CommandedTarget("ending_target"),
 }
 CLONES = (1, 4)
 _SECONDS_BETWEEN_LOOKS = 0.5

@@ -23,13 +23,16 @@ absl::Duration CpuTime() {
 }  // namespace
 
 void SessionTestBase::SetUp() {
-  auto source = std::make_unique<FakePageSource>(
-      OneTaskImage(RestoredTarget::kImagePid, target_.region()));
+  auto source = std::make_unique<FakePageSource>(Image());
   source_ = source.get();
   Session::Options options;
   options.work_dir = dir_.path();
   ASSERT_OK_AND_ASSIGN(session_,
                        Session::Open(std::move(options), std::move(source)));
+}
+
+ImageDescription SessionTestBase::Image() const {
+  return OneTaskImage(RestoredTarget::kImagePid, target_.region());
 }
 
 void SessionTestBase::TearDown() {

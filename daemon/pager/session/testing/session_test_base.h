@@ -10,6 +10,7 @@
 #include "daemon/pager/session/testing/restored_target.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/temp_dir.h"
+#include "lib/source/image_description.h"
 #include "lib/source/testing/fake_page_source.h"
 #include "lib/uffd/testing/faulting_thread.h"
 
@@ -24,6 +25,8 @@ class SessionTestBase : public ::testing::Test {
   explicit SessionTestBase(PageCount pages = kPages) : target_(pages) {}
 
   void SetUp() override;
+  // What the session's source says it has.
+  virtual ImageDescription Image() const;
   void TearDown() override;
 
   // Polls until `is` holds; false if it does not within `patience`.
