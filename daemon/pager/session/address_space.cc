@@ -21,11 +21,28 @@ constexpr uint64_t kZeroBlock = 64;
 // faster than we read them must not keep the lock for ever.
 constexpr int kMaxReads = 64;
 
-// How many unmap events we wait for.
-constexpr size_t kMostExpected = 256;
+// How many moves to places of which we know nothing are remembered.
+constexpr size_t kMostMoves = 256;
 
 // To ask whether an address space exists; what lies there does not matter.
 constexpr PageId kAnyPage(1 << 16);
+
+// `ranges` without `cut`.
+std::vector<PageRange> Without(const std::vector<PageRange>& ranges,
+                               PageRange cut) {
+  std::vector<PageRange> rest;
+  for (PageRange range : ranges) {
+    if (!range.Overlaps(cut)) {
+      rest.push_back(range);
+      continue;
+    }
+    for (PageRange part : {PageRange::Between(range.first, cut.first),
+                           PageRange::Between(cut.limit(), range.limit())}) {
+      if (!part.empty()) rest.push_back(part);
+    }
+  }
+  return rest;
+}
 
 UniqueFd OpenSpare() {
   return UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
@@ -149,19 +166,20 @@ void AddressSpace::ApplyLocked(const Remapped& event) {
       disregarded_unmaps_.push_back(unmapped);
     }
   }
-  for (ExpectedUnmap& expected : expected_unmaps_) {
-    expected.moved_in.Insert(to.Intersect(expected.from));
+  std::vector<PageRange> nothing_was = {to};
+  for (PageRange was : regions_.Intersect(to)) {
+    unmaps_due_.Insert(was);
+    nothing_was = Without(nothing_was, was);
   }
-  // A target may make any number of those that never come.
-  if (expected_unmaps_.size() == kMostExpected) {
-    expected_unmaps_.erase(expected_unmaps_.begin());
+  for (PageRange part : nothing_was) {
+    // A target may make any number of them.
+    if (moved_in_.size() == kMostMoves) moved_in_.erase(moved_in_.begin());
+    moved_in_.push_back(part);
   }
-  expected_unmaps_.push_back({event.from, RangeSet()});
   map_.Move(event.from.first, event.to, event.from.count);
   // The old place stays registered until its unmap event, which does not come
   // after MREMAP_DONTUNMAP.
   regions_.Insert(to);
-  moved_in_.Insert(to);
   has_recent_moves_.store(true, std::memory_order_release);
   for (PageRange range : {event.from, to}) {
     waiting_.Forget(range);
@@ -183,58 +201,57 @@ void AddressSpace::ApplyLocked(const Unmapped& event) {
                      [&](PageRange r) { return r.Overlaps(event.range); }),
       disregarded_unmaps_.end());
   // One thread's unmap event may come after another thread's remap to the same
-  // place: it is then about what lay there before. Of the first thread's own
-  // remap we know that. Else the kernel is asked what is there now.
-  if (DropMovedLocked(event.range)) return WakeLocked(event.range);
+  // place: it is then about what lay there before.
+  std::vector<PageRange> kept = unmaps_due_.Intersect(event.range);
+  unmaps_due_.Erase(event.range);
   RangeSet gone;
   gone.Insert(event.range);
-  const std::vector<PageRange> kept =
-      StillRegistered(moved_in_.Intersect(event.range));
+  for (PageRange range : kept) gone.Erase(range);
+  for (PageRange range : gone.ranges()) {
+    for (PageRange part : StillMovedIn(range)) kept.push_back(part);
+  }
   for (PageRange range : kept) gone.Erase(range);
   if (!kept.empty()) disregarded_unmaps_.push_back(event.range);
   for (PageRange range : gone.ranges()) DropLocked(range);
   WakeLocked(event.range);
 }
 
-bool AddressSpace::DropMovedLocked(PageRange range) {
-  auto expected =
-      std::find_if(expected_unmaps_.begin(), expected_unmaps_.end(),
-                   [range](const ExpectedUnmap& e) { return e.from == range; });
-  if (expected == expected_unmaps_.end()) return false;
-  RangeSet gone;
-  gone.Insert(range);
-  for (PageRange moved : expected->moved_in.ranges()) gone.Erase(moved);
-  expected_unmaps_.erase(expected);
-  for (PageRange part : gone.ranges()) DropLocked(part);
-  return true;
-}
-
 void AddressSpace::DropLocked(PageRange range) {
   map_.Erase(range);
   regions_.Erase(range);
-  moved_in_.Erase(range);
+  moved_in_ = Without(moved_in_, range);
   waiting_.Forget(range);
 }
 
-std::vector<PageRange> AddressSpace::StillRegistered(
-    const std::vector<PageRange>& moved_in) const {
+std::vector<PageRange> AddressSpace::StillMovedIn(PageRange range) const {
+  std::vector<PageRange> moved_in;
+  for (PageRange moved : moved_in_) {
+    if (moved.Overlaps(range)) moved_in.push_back(moved);
+  }
   if (moved_in.empty()) return {};
   absl::StatusOr<RegisteredRanges> mappings = Mappings();
-  // Kept too long, an extent of unmapped pages harms nobody: its pages answer
-  // "no such mapping" and are let go. Dropped wrongly, data would read as
-  // zeros.
-  if (!mappings.ok()) return moved_in;
-  std::vector<PageRange> registered;
-  for (PageRange range : moved_in) {
-    for (PageRange part : mappings->RegisteredIn(range)) {
-      registered.push_back(part);
+  std::vector<PageRange> still;
+  for (PageRange moved : moved_in) {
+    const PageRange part = moved.Intersect(range);
+    // Kept too long, an extent of unmapped pages harms nobody: its pages answer
+    // "no such mapping" and are let go. Dropped wrongly, data would read as
+    // zeros.
+    if (!mappings.ok()) {
+      still.push_back(part);
+      continue;
+    }
+    for (const Mapping& mapping : mappings->mappings()) {
+      // One that begins before has grown to here since.
+      if (!mapping.registered() || mapping.pages.first < moved.first) continue;
+      const PageRange there = mapping.pages.Intersect(part);
+      if (!there.empty()) still.push_back(there);
     }
   }
-  return registered;
+  return still;
 }
 
 void AddressSpace::SettleMovesLocked() {
-  if (moved_in_.empty() && expected_unmaps_.empty()) return;
+  if (moved_in_.empty() && unmaps_due_.empty()) return;
   const Registration registration = uffd_->Probe(kAnyPage);
   if (registration != Registration::kRegistered &&
       registration != Registration::kNotRegistered) {
@@ -242,8 +259,8 @@ void AddressSpace::SettleMovesLocked() {
   }
   // No event is under way, so every one that is older than the remaps we know
   // was read.
-  moved_in_ = RangeSet();
-  expected_unmaps_.clear();
+  moved_in_.clear();
+  unmaps_due_ = RangeSet();
   disregarded_unmaps_.clear();
   has_recent_moves_.store(false, std::memory_order_release);
 }

@@ -161,13 +161,6 @@ class AddressSpace {
     absl::Duration since;  // MonotonicNow().
   };
 
-  // An unmap event to come, and what was moved to that place meanwhile, which
-  // it is not about.
-  struct ExpectedUnmap {
-    PageRange from;
-    RangeSet moved_in;
-  };
-
   absl::Status DrainLocked(std::vector<PageFault>* faults, ForkCallback on_fork)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(Forked& event, ForkCallback on_fork)
@@ -176,12 +169,9 @@ class AddressSpace {
   void ApplyLocked(const Removed& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(const Unmapped& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DropLocked(PageRange range) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Drops the old place of a remap; false if `range` is none of which that is
-  // due.
-  bool DropMovedLocked(PageRange range) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // The parts of `moved_in` that may be registered now.
-  std::vector<PageRange> StillRegistered(const std::vector<PageRange>& moved_in)
-      const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The parts of `range` where what was moved in may still be.
+  std::vector<PageRange> StillMovedIn(PageRange range) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SettleMovesLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void InheritDoubts(const AddressSpace& parent)
       ABSL_LOCKS_EXCLUDED(doubts_mu_);
@@ -214,13 +204,13 @@ class AddressSpace {
   // Its states change under the shared lock, its structure under the exclusive.
   PageMap map_ ABSL_GUARDED_BY(mu_);
   RangeSet regions_ ABSL_GUARDED_BY(mu_);
-  // Where remaps have moved memory to, as long as events that are older than
-  // them may be under way: an unmap event of such a range may be about what lay
-  // there before.
-  RangeSet moved_in_ ABSL_GUARDED_BY(mu_);
-  // Remaps whose unmap event of the old place has not come: it never does after
-  // MREMAP_DONTUNMAP.
-  std::vector<ExpectedUnmap> expected_unmaps_ ABSL_GUARDED_BY(mu_);
+  // As long as events that are older than the remaps we know may be under way:
+  // where something was registered when a remap moved memory there. It had been
+  // unmapped by another thread, whose event is still to come.
+  RangeSet unmaps_due_ ABSL_GUARDED_BY(mu_);
+  // And where nothing was, as far as we knew: no event tells of a mapping that
+  // grew in place. An unmap event may be about that.
+  std::vector<PageRange> moved_in_ ABSL_GUARDED_BY(mu_);
   std::atomic<bool> has_recent_moves_{false};  // Any of these.
   // The unmap events that were taken for such older ones.
   std::vector<PageRange> disregarded_unmaps_ ABSL_GUARDED_BY(mu_);

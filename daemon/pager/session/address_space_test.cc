@@ -264,6 +264,28 @@ TEST_F(AddressSpaceTest, AnOlderUnmapIsIgnoredThoughNothingIsThereAnyMore) {
   EXPECT_EQ(TouchAt(elsewhere_.at(34)), FirstByteOf(18));
 }
 
+TEST_F(AddressSpaceTest, WhatGrowsInPlaceOfWhatWasMovedInAndUnmappedIsZero) {
+  ASSERT_OK_AND_ASSIGN(PidFd self, PidFd::Open(getpid()));
+  Adopt(kRegistered, std::move(self));
+  Move(0, 4, elsewhere_.at(0), 4);
+  FaultingThread unmap_room = FaultingThread::Start(
+      [at = elsewhere_.data(4)] { return munmap(at, 8 * kPageSize); });
+  DrainUntilEnded(unmap_room);
+  FaultingThread move = StartMove(16, 4, elsewhere_.at(4), 4);
+  ASSERT_TRUE(move.WaitUntilBlocked());
+  Drain();  // The remap.
+  ASSERT_TRUE(move.WaitUntilBlocked());
+  FaultingThread unmap = FaultingThread::Start(
+      [at = elsewhere_.data(4)] { return munmap(at, 4 * kPageSize); });
+  ASSERT_TRUE(unmap.WaitUntilBlocked());
+  ASSERT_NE(mremap(elsewhere_.data(0), 4 * kPageSize, 8 * kPageSize, 0),
+            MAP_FAILED);
+  DrainUntilEnded(move);
+  DrainUntilEnded(unmap);
+  EXPECT_EQ(TouchAt(elsewhere_.at(5)), 0);
+  EXPECT_EQ(TouchAt(elsewhere_.at(1)), FirstByteOf(1));
+}
+
 TEST_F(AddressSpaceTest, AnOlderUnmapTakesOnlyWhatNothingWasMovedTo) {
   ASSERT_OK_AND_ASSIGN(PidFd self, PidFd::Open(getpid()));
   Adopt(kRegistered, std::move(self));
