@@ -54,8 +54,8 @@ std::string InWorkDir(const LazyPagesOptions& options,
 
 LogLevel LevelOf(int verbosity) {
   if (verbosity >= 4) return LogLevel::kDebug;
-  if (verbosity >= 2) return LogLevel::kInfo;
-  return verbosity == 1 ? LogLevel::kWarning : LogLevel::kError;
+  if (verbosity == 3) return LogLevel::kInfo;
+  return verbosity == 2 ? LogLevel::kWarning : LogLevel::kError;
 }
 
 // A source, and the part of it that must be told when all has arrived.
@@ -182,7 +182,8 @@ int LazyPagesCommand(int argc, const char* const argv[]) {
             &options.work_dir});
   line.Add({"log-file", 'o', "FILE", "append the log to FILE; default: stderr",
             &options.log_file});
-  line.Add({"verbosity", 'v', "[LEVEL]", "0 errors .. 4 everything; -vvv is 3",
+  line.Add({"verbosity", 'v', "[LEVEL]",
+            "1 errors, 2 warnings (default), 3 information, 4 everything",
             VerbosityInto(&options.verbosity)});
   line.Add({"daemon", 'd', "",
             "go on in the background once the socket listens",

@@ -129,8 +129,11 @@ absl::StatusOr<v1::SessionStatus> WaitUntilEnded(DaemonClient& client,
                                                  bool progress) {
   while (true) {
     ASSIGN_OR_RETURN(v1::SessionStatus status, client.GetSession(session));
-    const bool ended =
-        status.state() == "complete" || status.state() == "failed";
+    // What is lost never comes: its session waits for the target to end.
+    const bool only_lost_left =
+        status.pages_lost() > 0 && status.pages_missing() == 0;
+    const bool ended = status.state() == "complete" ||
+                       status.state() == "failed" || only_lost_left;
     if (progress) {
       fprintf(stderr, "\r\033[K%s", ended ? "" : ProgressLine(status).c_str());
     }
@@ -198,6 +201,13 @@ int RunRestore(const RestoreOptions& options) {
            SessionJson(restored->status, restored->time_to_running_ms).c_str());
   } else if (options.wait) {
     fputs(SessionSummary(restored->status).c_str(), stdout);
+  }
+  if (restored->status.pages_lost() > 0) {
+    fprintf(stderr,
+            "pagelift restore: %lu pages are lost; whoever touches them gets "
+            "SIGBUS\n",
+            static_cast<unsigned long>(restored->status.pages_lost()));
+    return 1;
   }
   return restored->status.state() == "failed" ? 1 : 0;
 }

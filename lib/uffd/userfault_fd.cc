@@ -159,7 +159,7 @@ absl::StatusOr<UserfaultFd> UserfaultFd::Handshake(UniqueFd fd,
   return UserfaultFd(std::move(fd), InForce(required));
 }
 
-absl::StatusOr<UserfaultFd> UserfaultFd::Adopt(UniqueFd fd) {
+absl::StatusOr<UserfaultFd> UserfaultFd::Adopt(UniqueFd&& fd) {
   ASSIGN_OR_RETURN(UserfaultFdInfo info, ReadFdInfo(fd.get()));
   if (!info.handshake_done) {
     return absl::FailedPreconditionError(

@@ -62,8 +62,9 @@ class UserfaultFd {
   // Takes over a descriptor whose handshake another process did, asks the
   // kernel for its features, and makes it close-on-exec and non-blocking.
   // kInvalidArgument if it is not a userfaultfd; kFailedPrecondition if its
-  // handshake is not done.
-  static absl::StatusOr<UserfaultFd> Adopt(UniqueFd fd);
+  // handshake is not done. `fd` still has it after an error: any other may be
+  // about one on which a target's memory depends.
+  static absl::StatusOr<UserfaultFd> Adopt(UniqueFd&& fd);
 
   // Takes over the descriptor that a fork event of this one brought. Cannot
   // fail: a child's handshake and features are its parent's.

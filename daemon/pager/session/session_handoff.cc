@@ -14,6 +14,20 @@
 namespace pagelift {
 namespace {
 
+// What was handed over and could not be adopted. Unless it is certain that it
+// is nothing of a target's, it stays open for as long as this process lives: a
+// task whose userfaultfd is closed reads zeros.
+void KeepOpen(UniqueFd fd, const absl::Status& why) {
+  if (why.code() == absl::StatusCode::kInvalidArgument ||
+      why.code() == absl::StatusCode::kFailedPrecondition) {
+    return;
+  }
+  LOG(Error) << "a descriptor of a task cannot be used and stays open: "
+             << why.message();
+  const int kept = fd.release();
+  (void)kept;
+}
+
 absl::Status MapOf(const TaskDescription& task, PageMap& map) {
   for (const ImageExtent& extent : task.extents) {
     RETURN_IF_ERROR(map.Add(extent.pages, extent.image));
@@ -73,8 +87,13 @@ absl::Status Session::Take(HandoffEvent& event) {
 }
 
 absl::Status Session::TakeTask(TaskArrived& task) {
-  ASSIGN_OR_RETURN(UserfaultFd uffd,
-                   UserfaultFd::Adopt(std::move(task.userfaultfd)));
+  absl::StatusOr<UserfaultFd> adopted =
+      UserfaultFd::Adopt(std::move(task.userfaultfd));
+  if (!adopted.ok()) {
+    KeepOpen(std::move(task.userfaultfd), adopted.status());
+    return adopted.status();
+  }
+  UserfaultFd uffd = *std::move(adopted);
   std::optional<PidFd> pid;
   if (task.host_pid > 0) {
     absl::StatusOr<PidFd> opened = PidFd::Open(task.host_pid);
@@ -158,7 +177,9 @@ void Session::Disbelieve(HandoffEvent& event) {
   absl::StatusOr<UserfaultFd> uffd =
       UserfaultFd::Adopt(std::move(task->userfaultfd));
   absl::StatusOr<PidFd> pid = PidFd::Open(task->host_pid);
-  if (!uffd.ok()) return;
+  if (!uffd.ok()) {
+    return KeepOpen(std::move(task->userfaultfd), uffd.status());
+  }
   Freeze(*std::move(uffd),
          pid.ok() ? std::make_optional(*std::move(pid)) : std::nullopt);
 }
