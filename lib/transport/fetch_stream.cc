@@ -11,9 +11,9 @@
 #include "absl/time/time.h"
 #include "grpcpp/support/slice.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 #include "lib/transport/grpc_status.h"
-#include "lib/transport/page_batch_codec.h"
 
 namespace pagelift {
 namespace {
@@ -26,6 +26,7 @@ constexpr int kMaxDamaged = 4;
 constexpr PageCount kMaxPagesPerRequest = PageCount(262144);
 // With at most 35 bytes a request, well below the 64 KiB of HTTP/2's window.
 constexpr size_t kMaxUnanswered = 1024;
+constexpr int kMaxPatience = 16;  // Times Options::patience.
 constexpr char kProtocolMetadata[] = "pagelift-protocol";
 
 }  // namespace
@@ -37,6 +38,7 @@ FetchStream::FetchStream(std::shared_ptr<grpc::Channel> channel,
               grpc::internal::RpcMethod::BIDI_STREAMING, channel_),
       options_(std::move(options)),
       sink_(sink),
+      patience_(options_.patience),
       thread_([this] { Run(); }) {}
 
 FetchStream::~FetchStream() { Stop(); }
@@ -84,6 +86,7 @@ void FetchStream::WriteWaiting() {
       const Outstanding::Request request = waiting_.front();
       waiting_.pop_front();
       std::shared_ptr<Call> call = call_;
+      outstanding_.MarkSent(request.id, MonotonicNow());
       mu_.Unlock();
       v1::FetchRequest message;
       v1::PageRequest* fetch = message.mutable_fetch();
@@ -97,6 +100,27 @@ void FetchStream::WriteWaiting() {
     writing_ = false;
   }
   mu_.Unlock();
+}
+
+void FetchStream::CheckProgress() {
+  absl::MutexLock lock(&mu_);
+  if (stopping_ || call_ == nullptr || !stalled_.ok()) return;
+  if (delivering_since_ != absl::InfiniteDuration()) return;
+  absl::Duration since = outstanding_.WaitingSince();
+  if (since == absl::InfiniteDuration()) return;
+  // What is prefetched waits its turn at the server.
+  if (options_.urgency == Urgency::kPrefetch) {
+    since = outstanding_.last_progress();
+  }
+  const absl::Duration silent =
+      MonotonicNow() - std::max(since, listening_since_);
+  if (silent < patience_) return;
+  stalled_ = absl::DeadlineExceededError(
+      absl::StrCat("it is there, but has not answered a request for ",
+                   absl::FormatDuration(absl::Trunc(silent, absl::Seconds(1))),
+                   ": is its disk, or what its image lies on, stuck?"));
+  patience_ = std::min(patience_ * 2, options_.patience * kMaxPatience);
+  call_->context.TryCancel();
 }
 
 void FetchStream::Run() {
@@ -138,6 +162,7 @@ absl::Status FetchStream::RunOnce() {
     if (stopping_) return absl::CancelledError("stopping");
     // Stop() can cancel from here on, also while the stream is being opened.
     call_ = call;
+    stalled_ = absl::OkStatus();
   }
   absl::Status refused;
   if (Open(*call)) {
@@ -155,6 +180,10 @@ absl::Status FetchStream::RunOnce() {
   Close();
   absl::Status finished = FromGrpc(call->stream->Finish());
   if (!refused.ok()) return refused;
+  {
+    absl::MutexLock lock(&mu_);
+    if (!stalled_.ok()) return stalled_;
+  }
   return finished.ok() ? absl::UnavailableError("the server ended the stream")
                        : finished;
 }
@@ -207,6 +236,11 @@ void FetchStream::NoteAccepted() {
     stats_.reconnects.fetch_add(1, std::memory_order_relaxed);
   }
   accepted_before_ = true;
+  // A server that was silent has to answer first.
+  if (patience_ == options_.patience) EndTrouble();
+}
+
+void FetchStream::EndTrouble() {
   if (trouble_.empty()) return;
   LOG(Info) << "page stream of image " << options_.image << " is back";
   trouble_.clear();
@@ -223,36 +257,51 @@ absl::Status FetchStream::Deliver(const grpc::ByteBuffer& message) {
                         slice.size());
   }
   ASSIGN_OR_RETURN(DecodedPageBatch batch, DecodePageBatch(pieces));
-  const PageBatchHeader& header = batch.header;
   int attempt = 0;
   {
     absl::MutexLock lock(&mu_);
-    ASSIGN_OR_RETURN(attempt, outstanding_.Take(header.id, header.range));
+    const absl::Duration now = MonotonicNow();
+    ASSIGN_OR_RETURN(
+        attempt, outstanding_.Take(batch.header.id, batch.header.range, now));
+    patience_ = options_.patience;
+    EndTrouble();
+    delivering_since_ = now;
   }
   WriteWaiting();
+  HandOver(batch, attempt);
+  absl::MutexLock lock(&mu_);
+  // Short hand-overs, one after the other, must not hide a demand that is left
+  // without an answer.
+  const absl::Duration now = MonotonicNow();
+  if (now - delivering_since_ > options_.patience / 4) listening_since_ = now;
+  delivering_since_ = absl::InfiniteDuration();
+  return absl::OkStatus();
+}
+
+void FetchStream::HandOver(const DecodedPageBatch& batch, int attempt) {
+  const PageBatchHeader& header = batch.header;
   if (!header.error.ok()) {
     sink_->OnUnavailable(header.range, header.error);
-    return absl::OkStatus();
+    return;
   }
   stats_.bytes_received.fetch_add(batch.page_bytes, std::memory_order_relaxed);
-  if (!header.zero && PageChecksum(batch.pages) != header.checksum) {
-    stats_.checksum_failures.fetch_add(1, std::memory_order_relaxed);
-    LOG(Warning) << "pages " << header.range << " of image " << options_.image
-                 << " arrived damaged: refused, asked again";
-    if (attempt + 1 < kMaxDamaged) {
-      Enter(header.range, attempt + 1);
-    } else {
-      sink_->OnUnavailable(header.range,
-                           absl::UnavailableError("arrived damaged"));
-    }
-    return absl::OkStatus();
+  if (header.zero || PageChecksum(batch.pages) == header.checksum) {
+    PageBatch delivered;
+    delivered.range = header.range;
+    delivered.zero = header.zero;
+    delivered.pieces = batch.pages;
+    sink_->OnPages(delivered);
+    return;
   }
-  PageBatch delivered;
-  delivered.range = header.range;
-  delivered.zero = header.zero;
-  delivered.pieces = batch.pages;
-  sink_->OnPages(delivered);
-  return absl::OkStatus();
+  stats_.checksum_failures.fetch_add(1, std::memory_order_relaxed);
+  LOG(Warning) << "pages " << header.range << " of image " << options_.image
+               << " arrived damaged: refused, asked again";
+  if (attempt + 1 < kMaxDamaged) {
+    Enter(header.range, attempt + 1);
+  } else {
+    sink_->OnUnavailable(header.range,
+                         absl::UnavailableError("arrived damaged"));
+  }
 }
 
 }  // namespace pagelift

@@ -11,18 +11,22 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/sync_stream.h"
 #include "lib/source/page_source.h"
 #include "lib/transport/outstanding.h"
+#include "lib/transport/page_batch_codec.h"
 #include "pagelift/v1/page_server.pb.h"
 
 namespace pagelift {
 
 // One FetchPages stream that never gives up: when it breaks it is opened again,
-// with back-off, and everything outstanding is asked again.
+// with back-off, and everything outstanding is asked again. So it is when the
+// server is there, but answers nothing: keepalive does not see that, its owner
+// has to call CheckProgress() now and then.
 //
 // Thread-safe. The caller of Fetch() writes the request itself, unless another
 // caller is writing, who then takes it along; the stream's own thread reads,
@@ -39,6 +43,10 @@ class FetchStream {
     std::string content_id;
     Urgency urgency = Urgency::kDemand;
     uint32_t max_batch_bytes = 0;  // 0: the server's choice.
+    // How long the server may leave a demand, or all of what was prefetched,
+    // without an answer. Doubled, up to 16 times this, while it goes on so: a
+    // server that is slow, but gets there, is not asked anew for ever.
+    absl::Duration patience = absl::Seconds(10);
   };
   struct Stats {
     std::atomic<uint64_t> bytes_received{0};
@@ -55,6 +63,10 @@ class FetchStream {
   FetchStream& operator=(const FetchStream&) = delete;
 
   void Fetch(ImageRange range) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Opens the stream again if the server has been silent for too long. Does not
+  // block.
+  void CheckProgress() ABSL_LOCKS_EXCLUDED(mu_);
 
   // No delivery after this returns. Idempotent.
   void Stop() ABSL_LOCKS_EXCLUDED(join_mu_, mu_);
@@ -79,7 +91,12 @@ class FetchStream {
   absl::Status ReadAll(Call& call) ABSL_LOCKS_EXCLUDED(mu_);
   void Close() ABSL_LOCKS_EXCLUDED(mu_);
   void NoteAccepted() ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status Deliver(const grpc::ByteBuffer& message);
+  absl::Status Deliver(const grpc::ByteBuffer& message)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // To the sink, or damaged pages to the server again.
+  void HandOver(const DecodedPageBatch& batch, int attempt)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  void EndTrouble() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Enter(ImageRange range, int attempt) ABSL_LOCKS_EXCLUDED(mu_);
   // Writes the requests that wait, as many as the server may have; nothing if
   // another thread is at it.
@@ -102,6 +119,14 @@ class FetchStream {
   bool writing_ ABSL_GUARDED_BY(mu_) = false;   // A thread writes to call_.
   bool accepted_before_ ABSL_GUARDED_BY(mu_) = false;
   std::string trouble_ ABSL_GUARDED_BY(mu_);
+  absl::Duration patience_ ABSL_GUARDED_BY(mu_);
+  // Why CheckProgress() ended call_; OK if it did not.
+  absl::Status stalled_ ABSL_GUARDED_BY(mu_);
+  // A server is not silent while we do not listen: since when a batch is being
+  // handed over, and when a long hand-over last ended. By MonotonicNow().
+  absl::Duration delivering_since_ ABSL_GUARDED_BY(mu_) =
+      absl::InfiniteDuration();
+  absl::Duration listening_since_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
 
   absl::Mutex join_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // Held to join thread_.

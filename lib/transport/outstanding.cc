@@ -8,11 +8,29 @@ namespace pagelift {
 
 Outstanding::Request Outstanding::Add(ImageRange range, int attempt) {
   Request request{next_id_++, range, attempt};
-  requests_[request.id] = {{range}, attempt};
+  Entry& entry = requests_[request.id];
+  entry.left = {range};
+  entry.attempt = attempt;
   return request;
 }
 
-absl::StatusOr<int> Outstanding::Take(uint64_t id, ImageRange range) {
+void Outstanding::MarkSent(uint64_t id, absl::Duration now) {
+  auto it = requests_.find(id);
+  if (it == requests_.end()) return;
+  it->second.since = now;
+  last_progress_ = now;
+}
+
+absl::Duration Outstanding::WaitingSince() const {
+  absl::Duration since = absl::InfiniteDuration();
+  for (const auto& [id, entry] : requests_) {
+    since = std::min(since, entry.since);
+  }
+  return since;
+}
+
+absl::StatusOr<int> Outstanding::Take(uint64_t id, ImageRange range,
+                                      absl::Duration now) {
   auto it = requests_.find(id);
   if (it == requests_.end()) {
     return absl::InvalidArgumentError(
@@ -33,6 +51,8 @@ absl::StatusOr<int> Outstanding::Take(uint64_t id, ImageRange range) {
   entry.left.erase(left);
   if (!before.empty()) entry.left.push_back(before);
   if (!after.empty()) entry.left.push_back(after);
+  entry.since = now;
+  last_progress_ = now;
   if (entry.left.empty()) requests_.erase(it);
   return attempt;
 }

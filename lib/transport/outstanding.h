@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "lib/memory/page.h"
 
 namespace pagelift {
@@ -29,11 +30,21 @@ class Outstanding {
   // Enters a request and returns it, with an id that no other has.
   Request Add(ImageRange range, int attempt = 0);
 
-  // Takes `range` off request `id`; the value is the request's attempt.
-  // kInvalidArgument, and no change, if that was not asked for.
-  absl::StatusOr<int> Take(uint64_t id, ImageRange range);
+  // The server has request `id` from `now` on, by MonotonicNow().
+  void MarkSent(uint64_t id, absl::Duration now);
 
-  // Everything outstanding as new requests, which replace the old ones.
+  // Takes `range` off request `id` at `now`; the value is the request's
+  // attempt. kInvalidArgument, and no change, if that was not asked for.
+  absl::StatusOr<int> Take(uint64_t id, ImageRange range, absl::Duration now);
+
+  // When the request at the server that has waited longest was sent, or was
+  // answered in part; InfiniteDuration() if the server has none.
+  absl::Duration WaitingSince() const;
+  // When a request was last sent or answered in part.
+  absl::Duration last_progress() const { return last_progress_; }
+
+  // Everything outstanding as new requests, not sent yet, which replace the old
+  // ones.
   std::vector<Request> Renew();
 
   bool empty() const { return requests_.empty(); }
@@ -45,9 +56,12 @@ class Outstanding {
     // What is left of it: disjoint, hardly ever more than one.
     absl::InlinedVector<ImageRange, 1> left;
     int attempt;
+    // When it was sent or last answered in part; infinite: not sent yet.
+    absl::Duration since = absl::InfiniteDuration();
   };
 
   uint64_t next_id_ = 1;
+  absl::Duration last_progress_;
   absl::flat_hash_map<uint64_t, Entry> requests_;
 };
 

@@ -42,7 +42,7 @@ absl::Status Explain(const grpc::Status& status, const std::string& address,
 
 absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::Open(
     const std::string& address, const std::string& image,
-    absl::Duration deadline) {
+    absl::Duration deadline, absl::Duration patience) {
   std::unique_ptr<v1::PageServer::Stub> stub =
       v1::PageServer::NewStub(NewPageChannel(address, ChannelUse::kBulk));
   grpc::ClientContext context;
@@ -66,14 +66,16 @@ absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::Open(
                     absl::StrCat("page server ", address, ", image ", image));
   }
   return std::unique_ptr<RemoteSource>(
-      new RemoteSource(address, image, *std::move(description)));
+      new RemoteSource(address, image, *std::move(description), patience));
 }
 
 RemoteSource::RemoteSource(std::string address, std::string image,
-                           ImageDescription description)
+                           ImageDescription description,
+                           absl::Duration patience)
     : address_(std::move(address)),
       image_(std::move(image)),
-      description_(std::move(description)) {}
+      description_(std::move(description)),
+      patience_(patience) {}
 
 RemoteSource::~RemoteSource() { RemoteSource::Stop(); }
 
@@ -81,6 +83,7 @@ void RemoteSource::Start(PageSink* sink) {
   FetchStream::Options options;
   options.image = image_;
   options.content_id = description_.content_id;
+  options.patience = patience_;
   options.urgency = Urgency::kDemand;
   streams_.push_back(std::make_unique<FetchStream>(
       NewPageChannel(address_, ChannelUse::kDemand), options, sink));
@@ -90,6 +93,9 @@ void RemoteSource::Start(PageSink* sink) {
     streams_.push_back(std::make_unique<FetchStream>(
         NewPageChannel(address_, ChannelUse::kBulk), options, sink));
   }
+  std::vector<FetchStream*> watched;
+  for (const auto& stream : streams_) watched.push_back(stream.get());
+  watch_ = std::make_unique<ProgressWatch>(std::move(watched), patience_ / 4);
 }
 
 void RemoteSource::Fetch(ImageRange range, Urgency urgency) {

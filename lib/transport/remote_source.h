@@ -11,22 +11,26 @@
 #include "absl/time/time.h"
 #include "lib/source/page_source.h"
 #include "lib/transport/fetch_stream.h"
+#include "lib/transport/progress_watch.h"
 
 namespace pagelift {
 
 // An image of a page server, over gRPC: one demand stream on a connection of
 // its own, and bulk streams on another.
 //
-// Thread-safe. A lost server is waited for, for ever; the pages stay
-// outstanding.
+// Thread-safe. A server that is lost, or there but silent, is waited for, for
+// ever; the pages stay outstanding, and trouble() says why.
 class RemoteSource : public PageSource {
  public:
+  // How long a server may be silent before it is asked again.
+  static constexpr absl::Duration kPatience = absl::Seconds(10);
+
   // Asks `address` (HOST:PORT) for the description of `image`. Fails with what
   // the operator can do about it: kUnavailable if the server cannot be reached
   // within `deadline`, kNotFound, kFailedPrecondition.
   static absl::StatusOr<std::unique_ptr<RemoteSource>> Open(
       const std::string& address, const std::string& image,
-      absl::Duration deadline);
+      absl::Duration deadline, absl::Duration patience = kPatience);
   ~RemoteSource() override;
 
   const ImageDescription& description() const override { return description_; }
@@ -40,13 +44,15 @@ class RemoteSource : public PageSource {
 
  private:
   RemoteSource(std::string address, std::string image,
-               ImageDescription description);
+               ImageDescription description, absl::Duration patience);
 
   const std::string address_;
   const std::string image_;
   const ImageDescription description_;
+  const absl::Duration patience_;
   // Set by Start(), then unchanged: demand first, then bulk.
   std::vector<std::unique_ptr<FetchStream>> streams_;
+  std::unique_ptr<ProgressWatch> watch_;  // After them: it uses them.
   std::atomic<uint64_t> next_bulk_{0};
 };
 

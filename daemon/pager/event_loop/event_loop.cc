@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <utility>
 
-#include "daemon/pager/event_loop/monotonic_time.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 

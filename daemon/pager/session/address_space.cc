@@ -7,8 +7,8 @@
 #include <variant>
 
 #include "absl/time/clock.h"
-#include "daemon/pager/event_loop/monotonic_time.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 
 namespace pagelift {
 namespace {

@@ -196,6 +196,7 @@ class AddressSpace {
   std::atomic<bool> gone_{false};
   std::atomic<bool> held_{false};
   std::atomic<bool> closed_{false};
+  std::atomic<bool> told_of_failure_{false};
   std::atomic<uint64_t> last_fault_{0};
   EventBuffer buffer_;  // The event thread's.
 

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "absl/time/clock.h"
-#include "daemon/pager/event_loop/monotonic_time.h"
 #include "daemon/pager/session/address_space.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 
 namespace pagelift {
 namespace {
@@ -89,7 +89,10 @@ AddressSpace::Outcome AddressSpace::InstallRun(
       case InstallResult::Outcome::kEventPending:
         return Outcome::kEventPending;
       case InstallResult::Outcome::kFailed:
-        LOG(Error) << "installing " << rest << ": " << result;
+        // It will be tried again and again.
+        if (!told_of_failure_.exchange(true)) {
+          LOG(Error) << "installing " << rest << ": " << result;
+        }
         [[fallthrough]];
       case InstallResult::Outcome::kNoMemory:
         return Outcome::kNoMemory;

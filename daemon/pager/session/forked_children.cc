@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "daemon/pager/event_loop/monotonic_time.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/process/child_processes.h"
 #include "lib/process/pagemap.h"
 #include "lib/process/pidfd.h"

@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "daemon/pager/event_loop/monotonic_time.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 
 namespace pagelift {

@@ -4,9 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "daemon/pager/event_loop/monotonic_time.h"
 #include "daemon/pager/session/session.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 
 namespace pagelift {
 namespace {

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "daemon/pager/event_loop/monotonic_time.h"
 #include "daemon/pager/session/session.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 
 namespace pagelift {
 

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "gtest/gtest.h"
+#include "lib/base/testing/status_matchers.h"
 
 namespace pagelift {
 namespace {
@@ -80,6 +82,17 @@ void WaitingSink::WaitWhileHolding() {
                       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return !holding_; };
   mu_.Await(absl::Condition(&released));
   held_ = false;
+}
+
+void ExpectPattern(const WaitingSink& sink, ImageRange range) {
+  const auto answers = sink.answers();
+  for (uint64_t page = range.first.raw(); page < range.limit().raw(); ++page) {
+    auto it = answers.find(page);
+    ASSERT_NE(it, answers.end()) << page;
+    EXPECT_OK(it->second.status);
+    EXPECT_EQ(it->second.times, 1) << page;
+    EXPECT_EQ(it->second.bytes, PatternOf(ImagePage(page))) << page;
+  }
 }
 
 }  // namespace pagelift

@@ -48,6 +48,9 @@ class WaitingSink : public PageSink {
   bool held_ ABSL_GUARDED_BY(mu_) = false;
 };
 
+// Expects that each page of `range` was answered once, with PatternOf() it.
+void ExpectPattern(const WaitingSink& sink, ImageRange range);
+
 }  // namespace pagelift
 
 #endif  // PAGELIFT_LIB_TRANSPORT_TESTING_WAITING_SINK_H_

@@ -1,0 +1,176 @@
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/synchronization/notification.h"
+#include "gtest/gtest.h"
+#include "lib/base/testing/status_matchers.h"
+#include "lib/base/testing/temp_dir.h"
+#include "lib/source/testing/fake_page_store.h"
+#include "lib/transport/page_batch_codec.h"
+#include "lib/transport/remote_source.h"
+#include "lib/transport/testing/scripted_page_server.h"
+#include "lib/transport/testing/test_page_server.h"
+#include "lib/transport/testing/waiting_sink.h"
+
+// RemoteSource against servers that break the rules of the protocol.
+
+namespace pagelift {
+namespace {
+
+constexpr uint64_t kPages = 2048;
+constexpr char kName[] = "redis";
+constexpr absl::Duration kLong = absl::Seconds(60);
+
+ImageDescription Image() {
+  return OneTaskImage(1, {PageId(0), PageCount(kPages)});
+}
+
+ImageRange Pages(uint64_t first, uint64_t count) {
+  return {ImagePage(first), PageCount(count)};
+}
+
+class HostileServerTest : public ::testing::Test {
+ protected:
+  ~HostileServerTest() override {
+    if (source_ != nullptr) source_->Stop();
+  }
+
+  void Serve(ScriptedService::Script script) {
+    service_ = std::make_unique<ScriptedService>(Image(), std::move(script));
+    server_ = std::make_unique<TestServer>(socket_, *service_);
+    ASSERT_OK_AND_ASSIGN(
+        source_,
+        RemoteSource::Open(TestServer::AddressOf(socket_), kName, kLong));
+    source_->Start(&sink_);
+  }
+
+  // A server that answers the first request with `bad`, and then as it should,
+  // is found out, left, and asked again; nothing of `bad` is delivered.
+  void ExpectRefused(const std::function<void(v1::PageBatch&)>& spoil) {
+    Serve([spoil](int before, const v1::PageRequest& request,
+                  ScriptedService::Stream& stream) {
+      v1::PageBatch batch = GoodAnswer(request);
+      if (before == 0) spoil(batch);
+      stream.Write(batch);
+    });
+    source_->Fetch(Pages(8, 4), Urgency::kDemand);
+    ASSERT_TRUE(sink_.WaitForPages(4));
+    EXPECT_EQ(service_->requests(), 2);
+    ExpectPattern(sink_, Pages(8, 4));
+  }
+
+  TempDir dir_;
+  const std::string socket_ = dir_.Join("s");
+  WaitingSink sink_;
+  std::unique_ptr<ScriptedService> service_;
+  std::unique_ptr<TestServer> server_;
+  std::unique_ptr<RemoteSource> source_;
+};
+
+TEST_F(HostileServerTest, DamagedPagesAreRefusedCountedAndAskedAgain) {
+  ExpectRefused(
+      [](v1::PageBatch& batch) { (*batch.mutable_pages())[77] ^= 4; });
+  EXPECT_EQ(source_->checksum_failures(), 1u);
+}
+
+TEST_F(HostileServerTest, PagesThatStayDamagedAreReportedForAnotherTry) {
+  Serve(
+      [](int, const v1::PageRequest& request, ScriptedService::Stream& stream) {
+        v1::PageBatch batch = GoodAnswer(request);
+        batch.set_checksum(batch.checksum() + 1);
+        stream.Write(batch);
+      });
+  source_->Fetch(Pages(3, 2), Urgency::kPrefetch);
+  ASSERT_TRUE(sink_.WaitForPages(2));
+  EXPECT_EQ(sink_.answers()[3].status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(source_->checksum_failures(), 4u);
+}
+
+TEST_F(HostileServerTest, PagesThatWereNotAskedForAreRefused) {
+  ExpectRefused([](v1::PageBatch& batch) { batch.set_first_page(9); });
+}
+
+TEST_F(HostileServerTest, AnAnswerToAnotherRequestIsRefused) {
+  ExpectRefused([](v1::PageBatch& batch) { batch.set_id(batch.id() + 1); });
+}
+
+TEST_F(HostileServerTest, TooFewBytesAreRefused) {
+  ExpectRefused(
+      [](v1::PageBatch& batch) { batch.mutable_pages()->pop_back(); });
+}
+
+TEST_F(HostileServerTest, MorePagesThanAskedForAreRefused) {
+  ExpectRefused([](v1::PageBatch& batch) {
+    batch.set_page_count(batch.page_count() + 1);
+    batch.mutable_pages()->append(kPageSize, 'x');
+  });
+}
+
+TEST_F(HostileServerTest, ZeroPagesBeyondTheRequestAreRefused) {
+  ExpectRefused([](v1::PageBatch& batch) {
+    batch.set_encoding(v1::ENCODING_ZERO);
+    batch.clear_pages();
+    batch.set_page_count(~uint64_t{0} - 100);
+  });
+}
+
+TEST_F(HostileServerTest, AnUnknownEncodingIsRefused) {
+  ExpectRefused(
+      [](v1::PageBatch& batch) { batch.set_encoding(v1::Encoding(9)); });
+}
+
+TEST_F(HostileServerTest, PagesThatComeTwiceAreDeliveredOnce) {
+  Serve(
+      [](int, const v1::PageRequest& request, ScriptedService::Stream& stream) {
+        stream.Write(GoodAnswer(request));
+        stream.Write(GoodAnswer(request));
+      });
+  source_->Fetch(Pages(0, 4), Urgency::kDemand);
+  ASSERT_TRUE(sink_.WaitForPages(4));
+  source_->Fetch(Pages(4, 4), Urgency::kDemand);
+  ASSERT_TRUE(sink_.WaitForPages(8));
+  ExpectPattern(sink_, Pages(0, 8));
+}
+
+TEST_F(HostileServerTest, FetchDoesNotHangOnAServerThatReadsNoMore) {
+  absl::Notification leave;
+  Serve([&leave](int, const v1::PageRequest& request,
+                 ScriptedService::Stream& stream) {
+    v1::PageBatch batch = GoodAnswer(request);
+    batch.set_id(0);  // Breaks the rules, and reads no more.
+    stream.Write(batch);
+    leave.WaitForNotification();
+  });
+  std::thread fetcher([this] {
+    for (uint64_t i = 0; i < 100000; ++i) {
+      source_->Fetch(Pages(i % kPages, 1), Urgency::kDemand);
+    }
+  });
+  // None of the writes waits for ever.
+  fetcher.join();
+  source_->Stop();
+  leave.Notify();
+  server_.reset();  // Its threads use `leave`.
+}
+
+TEST_F(HostileServerTest, ARequestLargerThanTheProtocolAllowsIsSplit) {
+  std::atomic<uint64_t> largest{0};
+  absl::Notification second;
+  Serve([&](int before, const v1::PageRequest& request,
+            ScriptedService::Stream&) {
+    largest = std::max(largest.load(), request.page_count());
+    if (before == 1) second.Notify();
+  });
+  source_->Fetch(Pages(0, 300000), Urgency::kPrefetch);
+  ASSERT_TRUE(second.WaitForNotificationWithTimeout(kLong));
+  EXPECT_EQ(largest, 262144u);
+  source_->Stop();
+  server_.reset();  // Its threads use `second`.
+}
+
+}  // namespace
+}  // namespace pagelift
