@@ -43,6 +43,7 @@ void ParseFlags(absl::string_view flags, Mapping& mapping) {
     if (flag == "wf") mapping.wipe_on_fork = true;
     if (flag == "dc") mapping.dont_fork = true;
     if (flag == "ms") mapping.shared = true;
+    if (flag == "lo") mapping.locked = true;
     if (flag == "gu") mapping.guarded = true;
   }
 }

@@ -20,6 +20,7 @@ struct Mapping {
   bool wipe_on_fork = false;              // A forked child finds zeros.
   bool dont_fork = false;                 // A forked child finds nothing.
   bool shared = false;
+  bool locked = false;   // By mlock(2), or as mlockall(2) has asked for.
   bool guarded = false;  // May hold guard markers; only newer kernels tell.
 
   bool registered() const {

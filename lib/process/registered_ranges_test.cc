@@ -24,7 +24,7 @@ constexpr char kSmaps[] =
     "Rss:                   0 kB\n"
     "VmFlags: rd wr mr mw me ac um sd \n"
     "14000-15000 r--p 00000000 00:00 0 \n"
-    "VmFlags: rd mr mw me um uw sd \n"
+    "VmFlags: rd mr mw me lo um uw sd \n"
     "20000-22000 rw-p 00000000 00:00 0 /tmp/VmFlags: a-b (deleted)\n"
     "FilePmdMapped:         0 kB\n"
     "VmFlags: rd wr wf um dc gu\n"
@@ -41,7 +41,9 @@ TEST(RegisteredRangesTest, ReadsTheFlagsOfEachMapping) {
   EXPECT_TRUE(heap.registered_missing);
   EXPECT_FALSE(heap.registered_write_protect);
   EXPECT_FALSE(heap.shared);
+  EXPECT_FALSE(heap.locked);
   EXPECT_TRUE(ranges.mappings()[1].registered_write_protect);
+  EXPECT_TRUE(ranges.mappings()[1].locked);
   const Mapping& third = ranges.mappings()[2];
   EXPECT_TRUE(third.wipe_on_fork);
   EXPECT_TRUE(third.dont_fork);

@@ -24,9 +24,6 @@ constexpr int kMaxReads = 64;
 // How many moves to places of which we know nothing are remembered.
 constexpr size_t kMostMoves = 256;
 
-// To ask whether an address space exists; what lies there does not matter.
-constexpr PageId kAnyPage(1 << 16);
-
 // `ranges` without `cut`.
 std::vector<PageRange> Without(const std::vector<PageRange>& ranges,
                                PageRange cut) {
@@ -71,7 +68,10 @@ absl::Status AddressSpace::Drain(std::vector<PageFault>* faults,
 
 absl::Status AddressSpace::DrainLocked(std::vector<PageFault>* faults,
                                        ForkCallback on_fork) {
-  if (uffd_.has_value()) SettleMovesLocked();
+  if (uffd_.has_value()) {
+    SettleMovesLocked();
+    RegisterGrowthAgainLocked();
+  }
   for (int reads = 0; uffd_.has_value() && reads < kMaxReads; ++reads) {
     absl::StatusOr<absl::Span<Event>> events = uffd_->ReadEvents(buffer_);
     if (!events.ok() &&

@@ -20,6 +20,7 @@
 #include "lib/memory/range_set.h"
 #include "lib/process/pidfd.h"
 #include "lib/process/registered_ranges.h"
+#include "lib/process/stuck_mremap.h"
 #include "lib/uffd/event.h"
 #include "lib/uffd/userfault_fd.h"
 
@@ -113,6 +114,12 @@ class AddressSpace {
   std::optional<PageMap::Piece> ClaimMissing(PageId from, PageCount most)
       ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Lets threads go on that wait, inside mremap(2), for zeros by which locked
+  // memory has grown: nothing can be installed as long as they wait; see
+  // stuck_mremap.h. For the session's event thread, when faults stay waiting
+  // although no event comes. kPermissionDenied if we may not look for them.
+  absl::Status FreeStuckGrowth() ABSL_LOCKS_EXCLUDED(mu_);
+
   // Pages that answered "no such mapping": looks again, and lets go of those
   // that are really not registered. Also finds out whether the remaps that were
   // read are past. True if something is still in doubt.
@@ -154,6 +161,8 @@ class AddressSpace {
   // Pages in these states are installed when their contents arrive.
   static constexpr PageStates kWanted =
       PageState::kMissing | PageState::kRequested;
+  // To ask how an address space is; what lies there does not matter.
+  static constexpr PageId kAnyPage{1 << 16};
   static PageRange OnePage(PageId page) { return {page, PageCount(1)}; }
 
   struct Doubt {
@@ -173,6 +182,11 @@ class AddressSpace {
   std::vector<PageRange> StillMovedIn(PageRange range) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SettleMovesLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Where `call` has grown to, if that is certain.
+  std::vector<PageRange> GrownBy(const StuckMremap& call,
+                                 const RegisteredRanges& mappings) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void RegisterGrowthAgainLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void InheritDoubts(const AddressSpace& parent)
       ABSL_LOCKS_EXCLUDED(doubts_mu_);
   // Of the target; unknown for forked children.
@@ -215,6 +229,9 @@ class AddressSpace {
   std::atomic<bool> has_recent_moves_{false};  // Any of these.
   // The unmap events that were taken for such older ones.
   std::vector<PageRange> disregarded_unmaps_ ABSL_GUARDED_BY(mu_);
+  // What FreeStuckGrowth() has taken from missing faults, until the events of
+  // its moves are there.
+  std::vector<PageRange> growing_ ABSL_GUARDED_BY(mu_);
   // Closed to read the mappings when no descriptor is free.
   mutable UniqueFd spare_fd_;
 

@@ -151,6 +151,8 @@ class Session : private PageSink {
   void NoteFed(const std::shared_ptr<AddressSpace>& space);
   void ArmRetry(absl::Duration at_least);
   void Retry();
+  // See AddressSpace: if its faults have waited for a while.
+  void FreeStuckGrowth(AddressSpace& space);
   void CheckComplete();
   bool TryDetach(const std::shared_ptr<AddressSpace>& space);
   void Housekeeping();
@@ -192,6 +194,7 @@ class Session : private PageSink {
   absl::Duration retry_backoff_;
   absl::flat_hash_set<const AddressSpace*> starved_;
   std::string starved_trouble_;
+  bool told_of_growth_ = false;
   absl::flat_hash_map<const AddressSpace*, Lineage*> lineage_of_;
   // Must-have pages that have not been asked for.
   std::vector<std::pair<std::shared_ptr<AddressSpace>, std::vector<PageId>>>

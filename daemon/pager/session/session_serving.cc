@@ -3,11 +3,19 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "daemon/pager/session/session.h"
 #include "lib/base/log.h"
 #include "lib/base/monotonic_time.h"
 
 namespace pagelift {
+namespace {
+
+// Faults that have waited for so long wait for no event that is only a moment
+// away.
+constexpr absl::Duration kNoEventFor = absl::Milliseconds(50);
+
+}  // namespace
 
 void Session::WatchSpace(std::shared_ptr<AddressSpace> space) {
   absl::Status status =
@@ -157,6 +165,7 @@ void Session::Retry() {
     Serve(space);
     if (space->closed() || space->held()) continue;
     for (PageId page : space->waiting().Deferred()) ServeFault(*space, page);
+    FreeStuckGrowth(*space);
     if (space->SettleDoubts()) again = true;
     if (space->waiting().any_deferred()) again = true;
     if (space->gone()) Reap(space);
@@ -169,10 +178,27 @@ void Session::Retry() {
   }
 }
 
+void Session::FreeStuckGrowth(AddressSpace& space) {
+  // Mostly they are deferred; but where such memory went over pages that are
+  // still missing, they were taken for demands.
+  if (absl::Now() - space.waiting().OldestSince() < kNoEventFor) return;
+  const absl::Status status = space.FreeStuckGrowth();
+  if (absl::IsPermissionDenied(status) && !told_of_growth_) {
+    told_of_growth_ = true;
+    LOG(Warning) << "a target may wait for ever in mremap(2) of locked memory, "
+                 << "and this daemon may not look whether it does: "
+                 << status.message() << "; it needs CAP_SYS_PTRACE for that";
+  }
+}
+
 void Session::Housekeeping() {
   for (const std::shared_ptr<AddressSpace>& space : LiveSpaces()) {
     space->CheckAlive();
-    if (space->gone()) Reap(space);
+    if (space->gone()) {
+      Reap(space);
+    } else {
+      FreeStuckGrowth(*space);
+    }
   }
   BuryFrozen();
   if (!finished_ && source_->is_gone()) OnSourceGone();

@@ -246,6 +246,50 @@ TEST_F(HeldSessionTest, MovesThatGrowAndThatLeaveTheOldPlaceHaveZeroTails) {
   ExpectZero(9);
 }
 
+TEST_F(HeldSessionTest, LockedMemoryGrowsWhereItIsMovedTo) {
+  // Zeros, so that it is locked before the image comes.
+  ASSERT_EQ(thread().On(Op::kAdvise, target_.pages(0, 4), MADV_DONTNEED), 0);
+  ASSERT_EQ(thread().On(Op::kLock, target_.pages(0, 4)), 0);
+  // Onto pages that have not come.
+  ASSERT_EQ(thread().Move(target_.pages(0, 4), target_.page(16), PageCount(12)),
+            0);
+  ExpectZero(16);
+  ExpectZero(27);
+  // It is still one mapping, and registered.
+  ASSERT_EQ(
+      thread().Move(target_.pages(16, 12), target_.spare(), PageCount(12)), 0);
+  ASSERT_EQ(thread().On(Op::kAdvise, {target_.spare(8), PageCount(1)},
+                        MADV_DONTNEED_LOCKED),
+            0);
+  Release();
+  ExpectZeroAt(target_.spare(8));
+  ExpectZeroAt(target_.spare(11));
+  ExpectImagePage(28, 28);
+}
+
+TEST_F(HeldSessionTest, LockedMemoryGrowsWhereverTheKernelMovesIt) {
+  ASSERT_EQ(thread().On(Op::kAdvise, target_.pages(0, 4), MADV_DONTNEED), 0);
+  ASSERT_EQ(thread().On(Op::kLock, target_.pages(0, 4)), 0);
+  // A demand that cannot be answered yet is not mistaken for such growth.
+  thread(1).StartRead(target_.page(20));
+  ASSERT_TRUE(thread(1).WaitUntilBlocked());
+  TargetCommand grow;
+  grow.op = Op::kMove;
+  grow.range = target_.pages(0, 4);
+  grow.to_count = PageCount(12);
+  grow.value = MREMAP_MAYMOVE;
+  const int64_t address = thread().Do(grow).result;
+  ASSERT_LT(0, address);
+  const PageId there(static_cast<uint64_t>(address) >> kPageShift);
+  EXPECT_NE(there, target_.page(0));
+  ExpectZeroAt(there);
+  ExpectZeroAt(there + PageCount(11));
+  ASSERT_EQ(
+      thread().Move({there, PageCount(12)}, target_.spare(), PageCount(12)), 0);
+  Release();
+  EXPECT_TRUE(HoldsPattern(thread(1).Finish().page.data(), ImagePage(20)));
+}
+
 TEST_F(HeldSessionTest, SeveralThreadsAndSplitMappingsAreAllServed) {
   ASSERT_EQ(thread().On(Op::kProtect, target_.pages(5, 1), PROT_READ), 0);
   for (int i = 1; i < RestoredTarget::kThreads; ++i) {

@@ -109,7 +109,7 @@ TargetReply TargetThread::Read(PageId page) {
 int64_t TargetThread::Move(PageRange from, PageId to, PageCount to_count,
                            int flags) {
   StartMove(from, to, to_count, flags);
-  return Finish().result;
+  return Finish().result < 0 ? -1 : 0;
 }
 
 int64_t TargetThread::On(Op op, PageRange range, int value) {

@@ -28,7 +28,9 @@ struct TargetCommand {
     kWrite,    // Byte `value` at the start of page `range.first`.
     kAdvise,   // madvise(2) with advice `value`.
     kUnmap,    //
-    kMove,     // mremap(2) to `to`, as `to_count` pages, with flags `value`.
+    kMove,     // mremap(2) to `to`, as `to_count` pages, with flags `value`;
+               // `result` is the new address.
+    kLock,     // mlock(2)
     kProtect,  // mprotect(2) with `value`.
     kFork,     // The child serves seat `value`; `result` is its pid.
     kVfork,    // As kFork, but in the same memory.

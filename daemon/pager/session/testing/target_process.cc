@@ -117,11 +117,11 @@ class Target {
       case Op::kProtect:
         return mprotect(At(range.first), range.count.bytes(), command.value);
       case Op::kMove:
-        return mremap(At(range.first), range.count.bytes(),
-                      command.to_count.bytes(), command.value,
-                      At(command.to)) == MAP_FAILED
-                   ? -1
-                   : 0;
+        return reinterpret_cast<int64_t>(
+            mremap(At(range.first), range.count.bytes(),
+                   command.to_count.bytes(), command.value, At(command.to)));
+      case Op::kLock:
+        return mlock(At(range.first), range.count.bytes());
       case Op::kFork:
         return Fork(static_cast<size_t>(command.value));
       case Op::kVfork:
