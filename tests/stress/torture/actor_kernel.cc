@@ -94,7 +94,9 @@ void Actor::Pipe() {
 }
 
 void Actor::DirectIo() {
-  const std::optional<Run> from = field_.Pick(random_, 8, IsFilled);
+  const std::optional<Run> from = field_.Pick(
+      random_, 8,
+      [](const ShadowPage& s) { return IsFilled(s) && s.writable(); });
   if (!from.has_value()) return;
   OperationRecord& record = log_.Begin(Op::kDirectIo, from->first, from->count);
   std::array<char, 300> path;
@@ -107,6 +109,12 @@ void Actor::DirectIo() {
   const bool written = pwrite(file, field_.At(from->first), from->bytes(), 0) ==
                        static_cast<ssize_t>(from->bytes());
   Finish(record, written);
+  // Linux 6.18 loses pages that were written so while they were shared with a
+  // child, once another child frees them: docs/correctness.md.
+  for (size_t page = from->first; page < from->limit(); ++page) {
+    auto* word = reinterpret_cast<volatile uint64_t*>(field_.At(page));
+    *word = *word;
+  }
   alignas(kPageBytes) std::array<std::byte, kPageBytes> bytes;
   for (size_t i = 0; written && i < from->count; ++i) {
     if (pread(file, bytes.data(), kPageBytes,
