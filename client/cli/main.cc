@@ -16,6 +16,8 @@ constexpr Command kCommands[] = {
      "start a checkpoint before its memory has arrived"},
     {"serve", pagelift::ServeCommand, "serve the pages of checkpoints"},
     {"status", pagelift::StatusCommand, "how far the restores are"},
+    {"complete", pagelift::CompleteCommand,
+     "wait until restored processes have all their memory"},
     {"inspect", pagelift::InspectCommand, "what a checkpoint holds"},
     {"lazy-pages", pagelift::LazyPagesCommand,
      "in place of `criu lazy-pages`, with the same options"},

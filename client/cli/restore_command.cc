@@ -20,6 +20,7 @@
 #include "client/cli/daemon_client.h"
 #include "client/cli/programs.h"
 #include "client/cli/session_report.h"
+#include "client/cli/session_wait.h"
 #include "daemon/pager/pager_options.h"
 #include "lib/base/command_line.h"
 #include "lib/base/status_macros.h"
@@ -123,25 +124,6 @@ absl::StatusOr<Plan> MakePlan(const RestoreOptions& options) {
   return plan;
 }
 
-// Waits until the session has ended, and says how far it is meanwhile.
-absl::StatusOr<v1::SessionStatus> WaitUntilEnded(DaemonClient& client,
-                                                 const std::string& session,
-                                                 bool progress) {
-  while (true) {
-    ASSIGN_OR_RETURN(v1::SessionStatus status, client.GetSession(session));
-    // What is lost never comes: its session waits for the target to end.
-    const bool only_lost_left =
-        status.pages_lost() > 0 && status.pages_missing() == 0;
-    const bool ended = status.state() == "complete" ||
-                       status.state() == "failed" || only_lost_left;
-    if (progress) {
-      fprintf(stderr, "\r\033[K%s", ended ? "" : ProgressLine(status).c_str());
-    }
-    if (ended) return status;
-    absl::SleepFor(absl::Milliseconds(20));
-  }
-}
-
 struct Restored {
   v1::SessionStatus status;
   uint64_t time_to_running_ms = 0;
@@ -178,9 +160,10 @@ absl::StatusOr<Restored> Restore(const RestoreOptions& options, Plan& plan) {
             opened.session().c_str());
   }
   if (options.wait) {
-    ASSIGN_OR_RETURN(restored.status,
-                     WaitUntilEnded(client, opened.session(),
-                                    !options.json && isatty(STDERR_FILENO)));
+    ASSIGN_OR_RETURN(
+        restored.status,
+        WaitUntilEnded(client, opened.session(), absl::InfiniteFuture(),
+                       !options.json && isatty(STDERR_FILENO)));
   } else {
     ASSIGN_OR_RETURN(restored.status, client.GetSession(opened.session()));
   }

@@ -108,4 +108,12 @@ std::string SessionJson(const v1::SessionStatus& s,
   return absl::StrCat("{", absl::StrJoin(members, ","), "}");
 }
 
+std::string SessionsJson(const std::vector<v1::SessionStatus>& sessions) {
+  std::vector<std::string> objects;
+  for (const v1::SessionStatus& session : sessions) {
+    objects.push_back(SessionJson(session));
+  }
+  return absl::StrCat("{\"sessions\":[", absl::StrJoin(objects, ","), "]}\n");
+}
+
 }  // namespace pagelift

@@ -26,6 +26,9 @@ std::string ProgressLine(const v1::SessionStatus& session);
 std::string SessionJson(const v1::SessionStatus& session,
                         std::optional<uint64_t> time_to_running_ms = {});
 
+// {"sessions": […]} of them, and a newline.
+std::string SessionsJson(const std::vector<v1::SessionStatus>& sessions);
+
 }  // namespace pagelift
 
 #endif  // PAGELIFT_CLIENT_CLI_SESSION_REPORT_H_

@@ -4,8 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "client/cli/commands.h"
 #include "client/cli/daemon_client.h"
@@ -22,14 +20,6 @@ struct StatusOptions {
   bool json = false;
   bool watch = false;
 };
-
-std::string Json(const std::vector<v1::SessionStatus>& sessions) {
-  std::vector<std::string> objects;
-  for (const v1::SessionStatus& session : sessions) {
-    objects.push_back(SessionJson(session));
-  }
-  return absl::StrCat("{\"sessions\":[", absl::StrJoin(objects, ","), "]}\n");
-}
 
 int Show(const StatusOptions& options) {
   absl::StatusOr<DaemonClient> client = DaemonClient::Connect(options.control);
@@ -49,7 +39,7 @@ int Show(const StatusOptions& options) {
     if (options.watch && !options.json && isatty(STDOUT_FILENO)) {
       printf("\033[H\033[2J");  // Home, and clear what is below.
     }
-    fputs(options.json ? Json(*sessions).c_str()
+    fputs(options.json ? SessionsJson(*sessions).c_str()
                        : SessionTable(*sessions).c_str(),
           stdout);
     fflush(stdout);
