@@ -209,7 +209,7 @@ int RestoreCommand(int argc, const char* const argv[]) {
             &options.source});
   line.Add({"work-dir", 'W', "DIR",
             "where criu's log and the socket go; default: a fresh directory "
-            "that is removed",
+            "that is removed, or kept if criu failed",
             &options.work_dir});
   line.Add({"criu", 0, "PATH",
             "the criu to use; default: $PAGELIFT_CRIU, the one of "
