@@ -1,5 +1,7 @@
 #include "client/cli/criu_restore.h"
 
+#include <unistd.h>
+
 #include <deque>
 #include <fstream>
 #include <string>
@@ -18,8 +20,7 @@ constexpr char kLogName[] = "restore.log";
 constexpr size_t kErrorsQuoted = 3;
 
 // The last complaints in a log of CRIU's.
-std::string ErrorsIn(const std::string& path) {
-  std::ifstream log(path);
+std::string ErrorsIn(std::ifstream& log) {
   std::deque<std::string> errors;
   for (std::string line; std::getline(log, line);) {
     if (!absl::StrContains(line, "Error (")) continue;
@@ -29,9 +30,27 @@ std::string ErrorsIn(const std::string& path) {
   return absl::StrJoin(errors, "; ");
 }
 
+// What criu's log has to say, and what can be done about it.
+std::string Explanation(const std::string& criu, const std::string& log_path) {
+  const std::string advice = absl::StrCat(
+      "; if this criu does not fit the kernel (`", criu,
+      " check --feature uffd-noncoop`), tools/install_deps installs one that "
+      "does");
+  std::ifstream log(log_path);
+  if (!log) return absl::StrCat(" and wrote no ", kLogName, advice);
+  const std::string errors = ErrorsIn(log);
+  if (errors.empty()) {
+    return absl::StrCat("; its log, ", log_path, ", has no error", advice);
+  }
+  return absl::StrCat(": ", errors, "; its log: ", log_path, advice);
+}
+
 }  // namespace
 
 absl::Status RunCriuRestore(const CriuRestore& restore) {
+  const std::string log = absl::StrCat(restore.work_dir, "/", kLogName);
+  // Of an earlier run, it would explain nothing.
+  unlink(log.c_str());
   std::vector<std::string> argv = {
       restore.criu,   "restore",      "--lazy-pages", "--restore-detached",
       "--images-dir", restore.images, "--work-dir",   restore.work_dir,
@@ -39,11 +58,9 @@ absl::Status RunCriuRestore(const CriuRestore& restore) {
   argv.insert(argv.end(), restore.options.begin(), restore.options.end());
   ASSIGN_OR_RETURN(int exit_code, RunProgram(argv));
   if (exit_code == 0) return absl::OkStatus();
-  const std::string log = absl::StrCat(restore.work_dir, "/", kLogName);
-  std::string errors = ErrorsIn(log);
-  return absl::AbortedError(
-      absl::StrCat("criu restore failed (exit code ", exit_code, ")",
-                   errors.empty() ? "" : ": ", errors, "; its log: ", log));
+  return absl::AbortedError(absl::StrCat("criu restore failed (exit code ",
+                                         exit_code, ")",
+                                         Explanation(restore.criu, log)));
 }
 
 }  // namespace pagelift

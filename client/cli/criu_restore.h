@@ -16,8 +16,8 @@ struct CriuRestore {
   std::vector<std::string> options;  // Passed on as they are, behind ours.
 };
 
-// Returns when the tasks run. An error quotes what criu's log complains of, and
-// says where the log is.
+// Returns when the tasks run. An error quotes what criu's log complains of,
+// says where the log is, if criu came as far as to write one, and what to try.
 absl::Status RunCriuRestore(const CriuRestore& restore);
 
 }  // namespace pagelift

@@ -18,11 +18,11 @@
 #include "client/cli/commands.h"
 #include "client/cli/criu_restore.h"
 #include "client/cli/daemon_client.h"
+#include "client/cli/phase_line.h"
 #include "client/cli/programs.h"
+#include "client/cli/restore_options.h"
 #include "client/cli/session_report.h"
 #include "client/cli/session_wait.h"
-#include "daemon/pager/pager_options.h"
-#include "lib/base/command_line.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/image/checkpoint_image.h"
@@ -31,17 +31,6 @@
 
 namespace pagelift {
 namespace {
-
-struct RestoreOptions {
-  std::string images;
-  std::string source;
-  std::string work_dir;
-  std::string criu;
-  std::string control = kDefaultControlSocket;
-  bool wait = false;
-  bool json = false;
-  std::vector<std::string> criu_options;
-};
 
 // A directory of ours that is removed with all that is in it, unless it is
 // kept.
@@ -85,7 +74,13 @@ struct Plan {
   std::optional<ScratchDirectory> scratch;
 };
 
+// Where progress is shown; -1: nowhere.
+int Terminal(const RestoreOptions& options) {
+  return !options.json && isatty(STDERR_FILENO) ? STDERR_FILENO : -1;
+}
+
 absl::StatusOr<Plan> MakePlan(const RestoreOptions& options) {
+  const PhaseLine phase(Terminal(options), "reading the checkpoint");
   Plan plan;
   ASSIGN_OR_RETURN(plan.criu, FindCriu(options.criu));
   ASSIGN_OR_RETURN(plan.images, AbsolutePath(options.images));
@@ -130,6 +125,9 @@ struct Restored {
 };
 
 absl::StatusOr<Restored> Restore(const RestoreOptions& options, Plan& plan) {
+  const int terminal = Terminal(options);
+  std::optional<PhaseLine> phase;
+  phase.emplace(terminal, "asking for pageliftd");
   ASSIGN_OR_RETURN(DaemonClient client,
                    DaemonClient::ConnectOrStart(options.control));
   const absl::Time started = absl::Now();
@@ -137,9 +135,12 @@ absl::StatusOr<Restored> Restore(const RestoreOptions& options, Plan& plan) {
   request.set_source(plan.source);
   request.set_work_dir(plan.work_dir);
   request.set_expected_content_id(plan.content_id);
+  phase.emplace(terminal, absl::StrCat("opening ", plan.source));
   ASSIGN_OR_RETURN(v1::OpenSessionResponse opened, client.OpenSession(request));
+  phase.emplace(terminal, "criu restores");
   absl::Status run = RunCriuRestore(
       {plan.criu, plan.images, plan.work_dir, options.criu_options});
+  phase.reset();
   Restored restored;
   restored.time_to_running_ms =
       static_cast<uint64_t>(absl::ToInt64Milliseconds(absl::Now() - started));
@@ -160,10 +161,9 @@ absl::StatusOr<Restored> Restore(const RestoreOptions& options, Plan& plan) {
             opened.session().c_str());
   }
   if (options.wait) {
-    ASSIGN_OR_RETURN(
-        restored.status,
-        WaitUntilEnded(client, opened.session(), absl::InfiniteFuture(),
-                       !options.json && isatty(STDERR_FILENO)));
+    ASSIGN_OR_RETURN(restored.status,
+                     WaitUntilEnded(client, opened.session(),
+                                    absl::InfiniteFuture(), terminal >= 0));
   } else {
     ASSIGN_OR_RETURN(restored.status, client.GetSession(opened.session()));
   }
@@ -199,46 +199,9 @@ int RunRestore(const RestoreOptions& options) {
 
 int RestoreCommand(int argc, const char* const argv[]) {
   RestoreOptions options;
-  CommandLine line("pagelift restore",
-                   "Starts a CRIU checkpoint before its memory has arrived.");
-  line.Add({"images", 'D', "DIR", "the checkpoint; its pages may be elsewhere",
-            &options.images});
-  line.Add({"source", 0, "URL",
-            "where the pages are: criu:DIR or grpc://HOST:PORT/NAME; default: "
-            "the checkpoint itself",
-            &options.source});
-  line.Add({"work-dir", 'W', "DIR",
-            "where criu's log and the socket go; default: a fresh directory "
-            "that is removed, or kept if criu failed",
-            &options.work_dir});
-  line.Add({"criu", 0, "PATH",
-            "the criu to use; default: $PAGELIFT_CRIU, the one of "
-            "tools/install_deps, or the one on the PATH",
-            &options.criu});
-  line.Add({"wait", 0, "",
-            "return when all memory has arrived, not when the process runs",
-            &options.wait});
-  line.Add({"json", 0, "", "say how it went as one JSON object on stdout",
-            &options.json});
-  line.Add({"control", 0, "PATH",
-            "pageliftd's control socket; a daemon is started if there is none",
-            &options.control});
-  line.PassThrough("CRIU OPTION", "passed on to criu restore",
-                   &options.criu_options);
-  line.Examples(
-      "Exit codes: 0 done, 1 failed (the process does not run, or has lost "
-      "memory), 2 wrong usage.\n\n"
-      "Examples:\n"
-      "  pagelift restore --images /ckpt\n"
-      "  pagelift restore --images /ckpt --source grpc://10.0.0.2:7077/redis "
-      "--wait\n"
-      "  pagelift restore --images /ckpt --json -- --tcp-established "
-      "--shell-job\n");
-  if (std::optional<int> exit_code = line.ParseOrExitCode(argc, argv)) {
+  if (std::optional<int> exit_code =
+          ParseRestoreOptions(argc, argv, &options)) {
     return *exit_code;
-  }
-  if (options.images.empty()) {
-    return line.Complain("--images DIR is needed: the checkpoint to restore");
   }
   return RunRestore(options);
 }

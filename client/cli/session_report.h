@@ -18,7 +18,7 @@ std::string SessionTable(const std::vector<v1::SessionStatus>& sessions);
 // A few lines about one session, as `pagelift restore --wait` ends.
 std::string SessionSummary(const v1::SessionStatus& session);
 
-// "63% 161.2 MiB of 256.0 MiB, 1234 faults": one line that is written over.
+// " 63%  94.8 MiB left, 1234 faults": one line that is written over.
 std::string ProgressLine(const v1::SessionStatus& session);
 
 // One JSON object. Names are those of pagelift.v1.SessionStatus; latencies are

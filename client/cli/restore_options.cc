@@ -1,0 +1,53 @@
+#include "client/cli/restore_options.h"
+
+#include "lib/base/command_line.h"
+
+namespace pagelift {
+
+std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
+                                       RestoreOptions* options) {
+  CommandLine line("pagelift restore",
+                   "Starts a CRIU checkpoint before its memory has arrived.");
+  line.Add({"images", 'D', "DIR", "the checkpoint; its pages may be elsewhere",
+            &options->images});
+  line.Add({"source", 0, "URL",
+            "where the pages are: criu:DIR or grpc://HOST:PORT/NAME; default: "
+            "the checkpoint itself",
+            &options->source});
+  line.Add({"work-dir", 'W', "DIR",
+            "where criu's log and the socket go; default: a fresh directory "
+            "that is removed, or kept if criu failed",
+            &options->work_dir});
+  line.Add({"criu", 0, "PATH",
+            "the criu to use; default: $PAGELIFT_CRIU, the one of "
+            "tools/install_deps, or the one on the PATH",
+            &options->criu});
+  line.Add({"wait", 0, "",
+            "return when all memory has arrived, not when the process runs",
+            &options->wait});
+  line.Add({"json", 0, "", "say how it went as one JSON object on stdout",
+            &options->json});
+  line.Add({"control", 0, "PATH",
+            "pageliftd's control socket; a daemon is started if there is none",
+            &options->control});
+  line.PassThrough("CRIU OPTION", "passed on to criu restore",
+                   &options->criu_options);
+  line.Examples(
+      "Exit codes: 0 done, 1 failed (the process does not run, or has lost "
+      "memory), 2 wrong usage.\n\n"
+      "Examples:\n"
+      "  pagelift restore --images /ckpt\n"
+      "  pagelift restore --images /ckpt --source grpc://10.0.0.2:7077/redis "
+      "--wait\n"
+      "  pagelift restore --images /ckpt --json -- --tcp-established "
+      "--shell-job\n");
+  if (std::optional<int> exit_code = line.ParseOrExitCode(argc, argv)) {
+    return exit_code;
+  }
+  if (options->images.empty()) {
+    return line.Complain("--images DIR is needed: the checkpoint to restore");
+  }
+  return std::nullopt;
+}
+
+}  // namespace pagelift

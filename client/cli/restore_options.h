@@ -1,0 +1,30 @@
+#ifndef PAGELIFT_CLIENT_CLI_RESTORE_OPTIONS_H_
+#define PAGELIFT_CLIENT_CLI_RESTORE_OPTIONS_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/pager/pager_options.h"
+
+namespace pagelift {
+
+// What `pagelift restore` is told on its command line.
+struct RestoreOptions {
+  std::string images;
+  std::string source;    // Empty: the images.
+  std::string work_dir;  // Empty: a fresh one.
+  std::string criu;      // Empty: FindCriu() looks for it.
+  std::string control = kDefaultControlSocket;
+  bool wait = false;
+  bool json = false;
+  std::vector<std::string> criu_options;
+};
+
+// Empty: go on. Otherwise main()'s result; the user has been told.
+std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
+                                       RestoreOptions* options);
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_CLIENT_CLI_RESTORE_OPTIONS_H_
