@@ -3,7 +3,6 @@
 #include <memory>
 #include <string>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -64,10 +63,9 @@ TEST_F(PageServerTest, StopDoesNotWaitForIdleStreams) {
   source->Fetch({ImagePage(0), PageCount(4)}, Urgency::kDemand);
   source->Fetch({ImagePage(4), PageCount(4)}, Urgency::kPrefetch);
   ASSERT_TRUE(sink.WaitForPages(8));
-  const absl::Time before = absl::Now();
-  server->Stop(absl::Seconds(60));
-  EXPECT_LT(absl::Now() - before, absl::Seconds(10));
-  server->Stop(absl::Seconds(60));
+  // For ever, if it did.
+  server->Stop(absl::InfiniteDuration());
+  server->Stop(absl::InfiniteDuration());
   source->Stop();
 }
 

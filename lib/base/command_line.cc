@@ -164,11 +164,6 @@ CommandLine& CommandLine::PassThrough(std::string metavar, std::string help,
   return *this;
 }
 
-CommandLine& CommandLine::StopAtPositional() {
-  stop_at_positional_ = true;
-  return *this;
-}
-
 CommandLine& CommandLine::Examples(std::string text) {
   examples_ = std::move(text);
   return *this;
@@ -192,7 +187,7 @@ absl::Status CommandLine::Scan(std::vector<char*>& argv, bool* help,
                                std::vector<std::string>* words) {
   // '-': words come in their order, whatever POSIXLY_CORRECT says. ':': a
   // missing value is told from an unknown option.
-  std::string letters = stop_at_positional_ ? "+:" : "-:";
+  std::string letters = "-:";
   std::vector<option> table;
   bool h_is_help = true;
   for (size_t i = 0; i < options_.size(); ++i) {
@@ -234,9 +229,9 @@ absl::Status CommandLine::Scan(std::vector<char*>& argv, bool* help,
     RETURN_IF_ERROR(
         StoreAs(absl::StrCat("--", entry->name), value, entry->target));
   }
-  // Behind `--`, or behind the first positional.
+  // Behind `--`.
   for (int i = optind; i < argc; ++i) {
-    if (rest_.has_value() && !stop_at_positional_) {
+    if (rest_.has_value()) {
       RETURN_IF_ERROR(StoreAs(rest_->metavar, argv[i], rest_->target));
     } else {
       words->push_back(argv[i]);

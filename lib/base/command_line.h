@@ -67,8 +67,6 @@ class CommandLine {
   // What follows `--` goes here; without it, those are ordinary arguments.
   CommandLine& PassThrough(std::string metavar, std::string help,
                            std::vector<std::string>* target);
-  // The first positional ends the options: for COMMAND [ARG]...
-  CommandLine& StopAtPositional();
   // Lines that end the help, as they are.
   CommandLine& Examples(std::string text);
 
@@ -99,7 +97,6 @@ class CommandLine {
   std::vector<Option> options_;
   std::vector<Positional> positionals_;
   std::optional<Positional> rest_;
-  bool stop_at_positional_ = false;
 };
 
 // A target for `-v`, `-vvv`, `-v4`: each v counts, a number is the level

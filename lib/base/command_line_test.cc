@@ -118,15 +118,6 @@ TEST_F(CommandLineTest, WordsMayMixWhateverPosixlyCorrectSays) {
   EXPECT_TRUE(options_.daemonize);
 }
 
-TEST_F(CommandLineTest, StopsAtTheFirstWordIfToldTo) {
-  line_.StopAtPositional();
-  line_.AddPositional({"COMMAND", "what", &options_.command});
-  line_.AddPositional({"[ARG]...", "its arguments", &options_.files});
-  ASSERT_OK(Parse({"-d", "restore", "-x", "--help"}));
-  EXPECT_EQ(options_.command, "restore");
-  EXPECT_THAT(options_.files, ElementsAre("-x", "--help"));
-}
-
 TEST_F(CommandLineTest, PassesOnWhatFollowsTheDashes) {
   line_.PassThrough("COMMAND [ARG]...", "a command to run", &options_.rest);
   line_.AddPositional({"[FILE]...", "files", &options_.files});

@@ -1,9 +1,8 @@
 #include "lib/process/fd_channel.h"
 
-#include <sys/time.h>
-
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
@@ -60,15 +59,6 @@ absl::StatusOr<FdChannel> FdChannel::Connect(const std::string& path) {
   return FdChannel(std::move(fd));
 }
 
-absl::StatusOr<std::pair<FdChannel, FdChannel>> FdChannel::Pair() {
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-    return SysError("socketpair");
-  }
-  return std::make_pair(FdChannel(UniqueFd(ends[0])),
-                        FdChannel(UniqueFd(ends[1])));
-}
-
 absl::Status FdChannel::SetPassCredentials() const {
   const int on = 1;
   if (setsockopt(socket_.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) !=
@@ -76,24 +66,6 @@ absl::Status FdChannel::SetPassCredentials() const {
     return SysError("setsockopt SO_PASSCRED");
   }
   return absl::OkStatus();
-}
-
-absl::Status FdChannel::SetReceiveTimeout(absl::Duration timeout) const {
-  const timeval value = absl::ToTimeval(timeout);
-  if (setsockopt(socket_.get(), SOL_SOCKET, SO_RCVTIMEO, &value,
-                 sizeof(value)) != 0) {
-    return SysError("setsockopt SO_RCVTIMEO");
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<ucred> FdChannel::PeerCredentials() const {
-  ucred peer;
-  socklen_t size = sizeof(peer);
-  if (getsockopt(socket_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-    return SysError("getsockopt SO_PEERCRED");
-  }
-  return peer;
 }
 
 absl::StatusOr<Received> FdChannel::ReceiveWithFds(absl::Span<std::byte> into,
@@ -113,9 +85,7 @@ absl::StatusOr<Received> FdChannel::ReceiveWithFds(absl::Span<std::byte> into,
     length = recvmsg(socket_.get(), &message, flags);
   } while (length < 0 && errno == EINTR);
   if (length < 0 && errno == EAGAIN) {
-    return wait == Wait::kDontWait
-               ? absl::UnavailableError("nothing to receive yet")
-               : absl::DeadlineExceededError("nothing received in time");
+    return absl::UnavailableError("nothing to receive yet");
   }
   if (length < 0) return SysError("recvmsg");
 
@@ -128,22 +98,6 @@ absl::StatusOr<Received> FdChannel::ReceiveWithFds(absl::Span<std::byte> into,
         "files is too low");
   }
   return received;
-}
-
-absl::StatusOr<Received> FdChannel::ReceiveExact(
-    absl::Span<std::byte> into) const {
-  Received all;
-  while (all.bytes < into.size()) {
-    ASSIGN_OR_RETURN(Received part, ReceiveWithFds(into.subspan(all.bytes)));
-    if (part.bytes == 0) {
-      if (all.bytes == 0) return all;
-      return absl::DataLossError("the other side closed in mid-message");
-    }
-    if (all.bytes == 0) all.sender = part.sender;
-    all.bytes += part.bytes;
-    for (UniqueFd& fd : part.fds) all.fds.push_back(std::move(fd));
-  }
-  return all;
 }
 
 absl::Status FdChannel::Send(absl::Span<const std::byte> bytes) const {

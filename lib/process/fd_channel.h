@@ -6,12 +6,10 @@
 #include <cstddef>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "lib/base/unique_fd.h"
 
@@ -37,15 +35,10 @@ class FdChannel {
 
   // Paths of any length; see unix_address.h.
   static absl::StatusOr<FdChannel> Connect(const std::string& path);
-  static absl::StatusOr<std::pair<FdChannel, FdChannel>> Pair();
 
   // Every receive from now on tells who sent. Also on the listener, or what was
   // sent before this call comes without.
   absl::Status SetPassCredentials() const;
-  // After this long without a byte a receive ends in kDeadlineExceeded.
-  absl::Status SetReceiveTimeout(absl::Duration timeout) const;
-  // Who connected: a whole-connection answer, not that of each message.
-  absl::StatusOr<ucred> PeerCredentials() const;
 
   // Receives once, at most `into.size()` bytes and whatever descriptors came
   // with them. kUnavailable if there is nothing and we may not wait;
@@ -53,11 +46,6 @@ class FdChannel {
   // that were are closed, and the stream is of no use any more.
   absl::StatusOr<Received> ReceiveWithFds(absl::Span<std::byte> into,
                                           Wait wait = Wait::kForData) const;
-
-  // Receives until `into` is full; `sender` is that of the first byte. No bytes
-  // if the other side closed before the first, kDataLoss if it closed in the
-  // middle.
-  absl::StatusOr<Received> ReceiveExact(absl::Span<std::byte> into) const;
 
   // Sends all of `bytes`, at least one. Never raises SIGPIPE.
   absl::Status Send(absl::Span<const std::byte> bytes) const;

@@ -30,7 +30,7 @@ TEST(FdListenerTest, AcceptsWhoConnects) {
   ASSERT_OK(theirs.Send(kByte));
   std::byte room[1];
   ASSERT_OK_AND_ASSIGN(Received received,
-                       ours.ReceiveExact(absl::MakeSpan(room)));
+                       ours.ReceiveWithFds(absl::MakeSpan(room)));
   EXPECT_EQ(received.bytes, 1u);
   EXPECT_EQ(fcntl(ours.fd(), F_GETFD), FD_CLOEXEC);
 }
@@ -143,7 +143,7 @@ TEST(FdListenerTest, CredentialsComeWithTheVeryFirstByte) {
   std::byte room[1];
   for (int message = 0; message < 2; ++message) {
     ASSERT_OK_AND_ASSIGN(Received received,
-                         ours.ReceiveExact(absl::MakeSpan(room)));
+                         ours.ReceiveWithFds(absl::MakeSpan(room)));
     ASSERT_TRUE(received.sender.has_value());
     EXPECT_EQ(received.sender->pid, getpid());
     ASSERT_OK(theirs.Send(kByte));

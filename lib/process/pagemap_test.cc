@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
@@ -35,6 +37,7 @@ TEST(PagemapTest, AGuardIsNoPage) {
                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   ASSERT_NE(at, MAP_FAILED);
   if (madvise(at, kPageSize, kGuardInstall) != 0) {
+    ASSERT_EQ(errno, EINVAL);
     GTEST_SKIP() << "this kernel has no guards";
   }
   ASSERT_OK_AND_ASSIGN(Pagemap pagemap, Pagemap::Open(getpid()));

@@ -29,11 +29,4 @@ bool PidFd::HasExited() const {
   return ready > 0;
 }
 
-absl::Status PidFd::Kill(int signal) const {
-  if (syscall(SYS_pidfd_send_signal, fd_.get(), signal, nullptr, 0) != 0) {
-    return SysError("send signal ", signal, " to process ", pid_);
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace pagelift

@@ -3,7 +3,6 @@
 
 #include <sys/types.h>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/base/unique_fd.h"
 
@@ -21,10 +20,6 @@ class PidFd {
 
   // Whether the process has ended; also true of a zombie.
   bool HasExited() const;
-
-  // Sends `signal`, 0 to check for permission only. kNotFound if the process
-  // has ended and was waited for.
-  absl::Status Kill(int signal) const;
 
   int fd() const { return fd_.get(); }  // Readable once it has exited; ours.
   // The number at the time of Open(): to print, and for /proc while

@@ -41,7 +41,6 @@ void ParseFlags(absl::string_view flags, Mapping& mapping) {
     if (flag == "uw") mapping.registered_write_protect = true;
     if (flag == "ui") mapping.registered_minor = true;
     if (flag == "wf") mapping.wipe_on_fork = true;
-    if (flag == "dc") mapping.dont_fork = true;
     if (flag == "ms") mapping.shared = true;
     if (flag == "lo") mapping.locked = true;
     if (flag == "gu") mapping.guarded = true;
@@ -138,10 +137,6 @@ std::vector<PageRange> RegisteredRanges::RegisteredIn(PageRange range) const {
 
 std::vector<PageRange> RegisteredRanges::WipedOnForkIn(PageRange range) const {
   return PartsOf(range, [](const Mapping& m) { return m.wipe_on_fork; });
-}
-
-std::vector<PageRange> RegisteredRanges::NotForkedIn(PageRange range) const {
-  return PartsOf(range, [](const Mapping& m) { return m.dont_fork; });
 }
 
 }  // namespace pagelift

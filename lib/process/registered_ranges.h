@@ -18,7 +18,6 @@ struct Mapping {
   bool registered_write_protect = false;  // for write-protect faults,
   bool registered_minor = false;          // for minor faults.
   bool wipe_on_fork = false;              // A forked child finds zeros.
-  bool dont_fork = false;                 // A forked child finds nothing.
   bool shared = false;
   bool locked = false;   // By mlock(2), or as mlockall(2) has asked for.
   bool guarded = false;  // May hold guard markers; only newer kernels tell.
@@ -47,7 +46,6 @@ class RegisteredRanges {
   // The parts of `range` that are so, in address order, neighbours joined.
   std::vector<PageRange> RegisteredIn(PageRange range) const;
   std::vector<PageRange> WipedOnForkIn(PageRange range) const;
-  std::vector<PageRange> NotForkedIn(PageRange range) const;
 
  private:
   explicit RegisteredRanges(std::vector<Mapping> mappings);

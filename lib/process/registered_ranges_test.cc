@@ -46,7 +46,6 @@ TEST(RegisteredRangesTest, ReadsTheFlagsOfEachMapping) {
   EXPECT_TRUE(ranges.mappings()[1].locked);
   const Mapping& third = ranges.mappings()[2];
   EXPECT_TRUE(third.wipe_on_fork);
-  EXPECT_TRUE(third.dont_fork);
   EXPECT_TRUE(third.guarded);
   EXPECT_TRUE(ranges.mappings()[3].registered_minor);
   EXPECT_TRUE(ranges.mappings()[3].shared);
@@ -64,8 +63,6 @@ TEST(RegisteredRangesTest, PartsAreCutToTheQuestionAndJoined) {
   EXPECT_THAT(ranges.RegisteredIn(PagesOf(0x15000, 0x20000)), IsEmpty());
   EXPECT_THAT(ranges.RegisteredIn(PagesOf(0x12000, 0x12000)), IsEmpty());
   EXPECT_THAT(ranges.WipedOnForkIn(kEverything),
-              ElementsAre(PagesOf(0x20000, 0x22000)));
-  EXPECT_THAT(ranges.NotForkedIn(kEverything),
               ElementsAre(PagesOf(0x20000, 0x22000)));
 }
 

@@ -15,7 +15,7 @@
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/unique_fd.h"
 #include "lib/source/image_description.h"
-#include "lib/transport/criu_fake_page_server.h"
+#include "lib/transport/testing/criu_fake_page_server.h"
 
 namespace pagelift {
 namespace {

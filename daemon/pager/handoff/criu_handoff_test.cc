@@ -11,6 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
+#include "lib/process/testing/channel_pair.h"
 
 namespace pagelift {
 namespace {
@@ -28,7 +29,7 @@ std::vector<std::byte> Word(int32_t value) {
 class CriuHandoffTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_OK_AND_ASSIGN(auto pair, FdChannel::Pair());
+    ASSERT_OK_AND_ASSIGN(auto pair, MakeChannelPair());
     restore_.emplace(std::move(pair.first));
     ASSERT_OK(pair.second.SetPassCredentials());
     handoff_.emplace(std::move(pair.second));

@@ -1,7 +1,5 @@
 #include "daemon/pager/session/testing/session_test_base.h"
 
-#include <time.h>
-
 #include <thread>
 #include <utility>
 
@@ -12,13 +10,8 @@
 namespace pagelift {
 namespace {
 
-constexpr absl::Duration kBusyWindow = absl::Milliseconds(300);
-
-absl::Duration CpuTime() {
-  timespec used;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-  return absl::DurationFromTimespec(used);
-}
+// How often in a row all threads must be found asleep.
+constexpr int kLooks = 50;
 
 }  // namespace
 
@@ -57,11 +50,12 @@ bool SessionTestBase::WaitUntilEnded() const {
   return Eventually([this] { return session_->has_ended(); });
 }
 
-double SessionTestBase::BusyShare() {
-  // Not a wait for something to happen: it is that nothing does.
-  const absl::Duration before = CpuTime();
-  absl::SleepFor(kBusyWindow);
-  return absl::FDivDuration(CpuTime() - before, kBusyWindow);
+bool SessionTestBase::FallAsleep(const OtherThreads& threads) {
+  int looks = 0;
+  return Eventually([&] {
+    looks = threads.AreAsleep() ? looks + 1 : 0;
+    return looks == kLooks;
+  });
 }
 
 void SessionTestBase::ExpectImagePage(uint64_t page, uint64_t image_page) {

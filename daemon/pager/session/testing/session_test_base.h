@@ -7,6 +7,7 @@
 
 #include "absl/time/time.h"
 #include "daemon/pager/session/session.h"
+#include "daemon/pager/session/testing/other_threads.h"
 #include "daemon/pager/session/testing/restored_target.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/temp_dir.h"
@@ -35,8 +36,8 @@ class SessionTestBase : public ::testing::Test {
   bool WaitUntilEnded() const;
   SessionState State() const { return session_->Snapshot().state; }
   TargetThread& thread(int index = 0) { return target_.thread(index); }
-  // What share of a processor this process takes, over a while.
-  static double BusyShare();
+  // Polls until all are asleep whenever one looks; false if one keeps running.
+  static bool FallAsleep(const OtherThreads& threads);
 
   void ExpectImagePage(uint64_t page, uint64_t image_page);
   void ExpectImagePage(uint64_t page, uint64_t image_page,

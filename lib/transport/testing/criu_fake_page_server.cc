@@ -1,4 +1,4 @@
-#include "lib/transport/criu_fake_page_server.h"
+#include "lib/transport/testing/criu_fake_page_server.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>

@@ -1,0 +1,133 @@
+// What goes wrong: with the source, with restore, with what restore says.
+
+#include "daemon/pager/session/session.h"
+#include "daemon/pager/session/testing/session_test_base.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/source/testing/page_pattern.h"
+
+namespace pagelift {
+namespace {
+
+using Op = TargetCommand::Op;
+using ::testing::HasSubstr;
+
+class SessionTest : public SessionTestBase {};
+
+TEST_F(SessionTest, LostPagesRaiseSigbusAndAreNeverZero) {
+  source_->FailFrom(ImagePage(50), absl::DataLossError("bad checksum"));
+  target_.Restore(dir_.path());
+  EXPECT_EQ(thread().Read(target_.page(55)).signal, SIGBUS);
+  ASSERT_TRUE(Eventually([this] {
+    return session_->stats().pages_lost == 14 &&
+           session_->Snapshot().pages_missing == PageCount(0);
+  }));
+  ExpectImagePage(49, 49);
+  EXPECT_EQ(State(), SessionState::kDraining);
+  EXPECT_THAT(session_->Snapshot().trouble, HasSubstr("bad checksum"));
+  target_.Kill();
+  EXPECT_TRUE(WaitUntilEnded());
+}
+
+TEST_F(SessionTest, CompletesWhenTheTargetLetsGoOfWhatIsLost) {
+  source_->FailFrom(ImagePage(60), absl::DataLossError("bad checksum"));
+  target_.Restore(dir_.path());
+  ASSERT_TRUE(Eventually([this] {
+    return session_->stats().pages_lost == 4 &&
+           session_->Snapshot().pages_missing == PageCount(0);
+  }));
+  ASSERT_EQ(thread().On(Op::kUnmap, target_.pages(60, 4)), 0);
+  EXPECT_TRUE(WaitUntilEnded());
+  EXPECT_EQ(State(), SessionState::kComplete);
+}
+
+TEST_F(SessionTest, WhatIsUnavailableIsAskedForAgainButNotWithoutPause) {
+  source_->FailFrom(ImagePage(0), absl::UnavailableError("not now"));
+  target_.Restore(dir_.path());
+  thread().StartRead(target_.page(3));
+  ASSERT_TRUE(source_->WaitForRequests(2, kSoon));
+  EXPECT_TRUE(FallAsleep(OtherThreads()));
+  EXPECT_FALSE(thread().has_finished());
+  source_->FailFrom(ImagePage(0), absl::OkStatus());
+  EXPECT_TRUE(HoldsPattern(thread().Finish().page.data(), ImagePage(3)));
+  EXPECT_TRUE(WaitUntilEnded());
+}
+
+TEST_F(SessionTest, WithoutASourceTheRestoreFailsInsteadOfWaitingForEver) {
+  target_.Connect(dir_.path());
+  target_.HandOver();
+  source_->BeGone();
+  EXPECT_EQ(thread().Read(target_.page(5)).signal, SIGBUS);
+  thread().On(Op::kHangUp, {});
+  target_.Kill();
+  EXPECT_TRUE(WaitUntilEnded());
+  EXPECT_EQ(State(), SessionState::kFailed);
+}
+
+TEST_F(SessionTest, ASourceThatIsLostLaterFreezesTheTasks) {
+  source_->HoldReplies();
+  target_.Restore(dir_.path());
+  ASSERT_TRUE(source_->WaitForRequests(1, kSoon));
+  thread(1).StartRead(target_.page(5));
+  ASSERT_TRUE(thread(1).WaitUntilBlocked());
+  source_->BeGone();
+  // Housekeeping alone finds out that a child has executed another program; by
+  // the second it has been through all that follows the first.
+  for (int i = 0; i < 2; ++i) {
+    target_.Fork(thread()).StartOn(Op::kExec, {});
+    ASSERT_TRUE(Eventually(
+        [this] { return session_->Snapshot().address_spaces == 1; }));
+  }
+  EXPECT_TRUE(thread(1).is_blocked());
+  EXPECT_EQ(session_->stats().pages_lost, 0u);
+}
+
+TEST_F(SessionTest, WhenRestoreFailsTheTasksAreServedUntilTheyAreGone) {
+  target_.Connect(dir_.path());
+  target_.HandOver();
+  thread().On(Op::kHangUp, {});
+  ASSERT_TRUE(Eventually([this] { return State() == SessionState::kFailed; }));
+  ExpectImagePage(5, 5);
+  EXPECT_FALSE(session_->has_ended());
+  target_.Kill();
+  EXPECT_TRUE(WaitUntilEnded());
+  EXPECT_THAT(session_->Snapshot().trouble, HasSubstr("criu restore ended"));
+}
+
+TEST_F(SessionTest, ATaskOfAnotherCheckpointIsRefusedAndNeverReadsZeros) {
+  target_.Connect(dir_.path());
+  target_.HandOver(RestoredTarget::kImagePid + 1);
+  ASSERT_TRUE(Eventually([this] { return State() == SessionState::kFailed; }));
+  EXPECT_THAT(session_->Snapshot().trouble, HasSubstr("another checkpoint"));
+  // Whoever restores notices before anything runs.
+  ASSERT_TRUE(Eventually([this] { return thread().On(Op::kSay, {}, 7) != 0; }));
+  thread().StartRead(target_.page(0));
+  EXPECT_TRUE(thread().WaitUntilBlocked());
+  EXPECT_FALSE(session_->has_ended());
+  target_.Kill();
+  EXPECT_TRUE(WaitUntilEnded());
+}
+
+TEST_F(SessionTest, ATaskThatComesTwiceIsRefused) {
+  target_.Connect(dir_.path());
+  thread().On(Op::kHandOver, {}, RestoredTarget::kImagePid);
+  target_.HandOver();
+  ASSERT_TRUE(Eventually([this] { return State() == SessionState::kFailed; }));
+  EXPECT_THAT(session_->Snapshot().trouble, HasSubstr("came twice"));
+  ExpectImagePage(5, 5);
+  target_.Kill();
+  EXPECT_TRUE(WaitUntilEnded());
+}
+
+TEST_F(SessionTest, GarbageIsRefused) {
+  target_.Connect(dir_.path());
+  target_.HandOver();
+  thread().On(Op::kSay, {}, 0x20544547);
+  ASSERT_TRUE(Eventually([this] { return State() == SessionState::kFailed; }));
+  ExpectImagePage(5, 5);
+  target_.Kill();
+  EXPECT_TRUE(WaitUntilEnded());
+}
+
+}  // namespace
+}  // namespace pagelift
