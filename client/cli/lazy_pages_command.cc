@@ -151,20 +151,12 @@ int RunLazyPages(LazyPagesOptions options) {
     }
     background.emplace(*std::move(detached));
   }
-  TuneForBuffers();
-  StopSignals signals;
-  RaiseDescriptorLimit();
-  absl::StatusOr<UniqueFd> log = OpenServiceLog(
-      InWorkDir(options, options.log_file), LevelOf(options.verbosity));
-  const absl::Status status =
-      log.ok() ? Serve(options, signals, background) : log.status();
-  if (!status.ok()) {
-    LOG(Error) << status.message();
-    fprintf(stderr, "pagelift lazy-pages: %s\n",
-            std::string(status.message()).c_str());
-  }
-  SetLogSink(STDERR_FILENO, LogLevel::kError);
-  return status.ok() ? 0 : 1;
+  return RunService(
+      "pagelift lazy-pages",
+      {InWorkDir(options, options.log_file), LevelOf(options.verbosity)},
+      [&](StopSignals& signals) {
+        return Serve(options, signals, background);
+      });
 }
 
 }  // namespace

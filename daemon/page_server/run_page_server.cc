@@ -1,7 +1,5 @@
 #include "daemon/page_server/run_page_server.h"
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -12,7 +10,6 @@
 #include "daemon/page_server/page_server.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
-#include "lib/base/unique_fd.h"
 #include "lib/process/service.h"
 #include "lib/transport/grpc_log.h"
 
@@ -29,6 +26,7 @@ void CheckImages(ImageCatalog& catalog, const PageServerOptions& options) {
 }
 
 absl::Status Serve(const PageServerOptions& options, StopSignals& signals) {
+  RouteGrpcLog();
   ASSIGN_OR_RETURN(std::unique_ptr<ImageDirectoryCatalog> catalog,
                    ImageDirectoryCatalog::Create(options.images, options.root));
   CheckImages(*catalog, options);
@@ -52,19 +50,9 @@ absl::Status Serve(const PageServerOptions& options, StopSignals& signals) {
 }  // namespace
 
 int RunPageServer(const PageServerOptions& options) {
-  TuneForBuffers();
-  StopSignals signals;
-  absl::StatusOr<UniqueFd> log =
-      OpenServiceLog(options.log_file, options.log_level);
-  RouteGrpcLog();
-  absl::Status status = log.ok() ? Serve(options, signals) : log.status();
-  if (!status.ok()) {
-    // Also where nobody reads the log.
-    fprintf(stderr, "pagelift-server: %s\n",
-            std::string(status.message()).c_str());
-  }
-  SetLogSink(STDERR_FILENO, options.log_level);
-  return status.ok() ? 0 : 1;
+  return RunService(
+      "pagelift-server", {options.log_file, options.log_level},
+      [&](StopSignals& signals) { return Serve(options, signals); });
 }
 
 }  // namespace pagelift

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <memory>
 #include <string>
 
@@ -65,6 +64,7 @@ void WaitForTheEnd(const PagerOptions& options, StopSignals& signals,
 }
 
 absl::Status Serve(const PagerOptions& options, StopSignals& signals) {
+  RouteGrpcLog();
   SessionRegistry registry(OpenSource);
   ControlService service(registry);
   ASSIGN_OR_RETURN(std::unique_ptr<grpc::Server> server,
@@ -85,18 +85,9 @@ absl::Status Serve(const PagerOptions& options, StopSignals& signals) {
 }  // namespace
 
 int RunPager(const PagerOptions& options) {
-  TuneForBuffers();
-  StopSignals signals;
-  RaiseDescriptorLimit();
-  absl::StatusOr<UniqueFd> log =
-      OpenServiceLog(options.log_file, options.log_level);
-  RouteGrpcLog();
-  const absl::Status status = log.ok() ? Serve(options, signals) : log.status();
-  if (!status.ok()) {
-    fprintf(stderr, "pageliftd: %s\n", std::string(status.message()).c_str());
-  }
-  SetLogSink(2, options.log_level);
-  return status.ok() ? 0 : 1;
+  return RunService(
+      "pageliftd", {options.log_file, options.log_level},
+      [&](StopSignals& signals) { return Serve(options, signals); });
 }
 
 }  // namespace pagelift

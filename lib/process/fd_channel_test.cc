@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <optional>
 #include <string>
 #include <thread>
@@ -18,6 +17,7 @@
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/process/testing/channel_pair.h"
+#include "lib/process/testing/send_with_fds.h"
 
 namespace pagelift {
 namespace {
@@ -95,20 +95,7 @@ TEST_F(FdChannelTest, DescriptorsThatNobodyTakesAreClosed) {
 TEST_F(FdChannelTest, DescriptorsThatDoNotFitAreAnError) {
   const int free = LowestFreeDescriptor();
   // Two in one message, with room for one.
-  int sent[2] = {0, 0};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(sent))] = {};
-  iovec byte = {control, 1};
-  msghdr message = {};
-  message.msg_iov = &byte;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  cmsghdr* rights = CMSG_FIRSTHDR(&message);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof(sent));
-  memcpy(CMSG_DATA(rights), sent, sizeof(sent));
-  ASSERT_EQ(sendmsg(theirs_->fd(), &message, 0), 1);
+  ASSERT_EQ(SendWithFds(theirs_->fd(), BytesOf("x"), {0, 0}, 0), 1);
 
   rlimit before;
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);

@@ -5,16 +5,16 @@
 #include <optional>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "lib/base/command_line.h"
 #include "lib/base/log.h"
-#include "lib/base/unique_fd.h"
 
 namespace pagelift {
 
-// What every long-running program of ours does at its start.
+// What every long-running program of ours does.
 
 // SIGTERM and SIGINT as something to wait for. Made before the first thread,
 // which inherit that they are blocked; SIGPIPE is ignored from then on.
@@ -30,10 +30,18 @@ class StopSignals {
   sigset_t signals_;
 };
 
-// Sends the log to `path`, or to stderr if that is empty. The descriptor must
-// live as long as anybody logs.
-absl::StatusOr<UniqueFd> OpenServiceLog(const std::string& path,
-                                        LogLevel least);
+// The log of a program: in `file`, or on stderr if that is empty.
+struct ServiceLog {
+  std::string file;
+  LogLevel least = LogLevel::kInfo;
+};
+
+// The life of such a program: prepares the process, opens its log, calls
+// `serve`, which returns when all is served, and tells why it could not on
+// stderr and in the log. Returns main()'s result. To be called before any
+// thread is started.
+int RunService(absl::string_view program, const ServiceLog& log,
+               absl::FunctionRef<absl::Status(StopSignals&)> serve);
 
 // Takes a --log-level: debug, info, warning or error.
 ArgumentTarget LogLevelInto(LogLevel* level);
@@ -41,16 +49,6 @@ ArgumentTarget LogLevelInto(LogLevel* level);
 // Tells whoever started us that we serve: writes `word` to `fd` and closes it.
 // Nothing to do for a negative fd.
 absl::Status TellReady(int fd, char word);
-
-// Keeps freed memory for the next buffers instead of giving it back and
-// faulting it in again: receiving pages then takes a quarter less processor
-// time, for some 20 MiB. Also turns off Abseil's search for lock cycles, which
-// the compiler and tests do for us. Before the first thread.
-void TuneForBuffers();
-
-// As many descriptors as we are allowed: every forked child of a target takes
-// one.
-void RaiseDescriptorLimit();
 
 }  // namespace pagelift
 

@@ -5,16 +5,20 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <utility>
+#include <fstream>
+#include <iterator>
+#include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
+#include "lib/base/unique_fd.h"
 
 namespace pagelift {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 TEST(StopSignalsTest, ASignalThatCameBeforeTheWaitIsNotLost) {
@@ -24,18 +28,44 @@ TEST(StopSignalsTest, ASignalThatCameBeforeTheWaitIsNotLost) {
   EXPECT_EQ(signals.Wait(absl::Milliseconds(1)), std::nullopt);
 }
 
-TEST(OpenServiceLogTest, SaysWhichFileCannotBeOpened) {
-  EXPECT_THAT(OpenServiceLog("/nowhere/log", LogLevel::kInfo),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("/nowhere/log")));
+TEST(RunServiceTest, LogsToTheFileAndTellsOfAFailureThereAndOnStderr) {
+  TempDir dir;
+  const ServiceLog log = {dir.Join("log"), LogLevel::kInfo};
+  EXPECT_EQ(RunService("tool", log,
+                       [](StopSignals&) {
+                         LOG(Info) << "serving";
+                         return absl::OkStatus();
+                       }),
+            0);
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunService("tool", log,
+                       [](StopSignals&) {
+                         return absl::UnavailableError("no such place");
+                       }),
+            1);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "tool: no such place\n");
+  std::ifstream file(log.file);
+  const std::string text(std::istreambuf_iterator<char>(file), {});
+  EXPECT_THAT(text, AllOf(HasSubstr("serving"), HasSubstr("no such place")));
 }
 
-TEST(OpenServiceLogTest, LogsToTheFile) {
-  TempDir dir;
-  ASSERT_OK_AND_ASSIGN(UniqueFd log,
-                       OpenServiceLog(dir.Join("log"), LogLevel::kInfo));
-  LOG(Info) << "hello";
-  SetLogSink(STDERR_FILENO, LogLevel::kInfo);
-  EXPECT_GT(lseek(log.get(), 0, SEEK_END), 0);
+TEST(RunServiceTest, SaysWhichLogCannotBeOpenedAndServesNothing) {
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(RunService("tool", {"/nowhere/log", LogLevel::kInfo},
+                       [](StopSignals&) {
+                         ADD_FAILURE();
+                         return absl::OkStatus();
+                       }),
+            1);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("tool: open log file /nowhere/log"));
+}
+
+TEST(RunServiceTest, TakesAllDescriptorsThatThereAre) {
+  RunService("tool", {}, [](StopSignals&) { return absl::OkStatus(); });
+  rlimit limit;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  EXPECT_EQ(limit.rlim_cur, limit.rlim_max);
 }
 
 TEST(LogLevelIntoTest, TakesTheFourNames) {
@@ -60,13 +90,6 @@ TEST(TellReadyTest, WritesTheWordAndCloses) {
   EXPECT_EQ(got[0], '\n');
   EXPECT_EQ(read(reader.get(), got, 2), 0);  // Closed.
   EXPECT_OK(TellReady(-1, '\n'));
-}
-
-TEST(RaiseDescriptorLimitTest, GoesToTheHardLimit) {
-  RaiseDescriptorLimit();
-  rlimit limit;
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
-  EXPECT_EQ(limit.rlim_cur, limit.rlim_max);
 }
 
 }  // namespace

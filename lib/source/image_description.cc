@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 
@@ -32,20 +33,27 @@ absl::Status CheckContentId(const std::string& id) {
   return absl::OkStatus();
 }
 
+// The next `what` of a task: not empty, below what can be mapped, and not
+// before `least`, which moves on to its limit.
+absl::Status CheckNext(absl::string_view what, PageRange range, PageId& least) {
+  if (range.empty() || !IsBelow(range, kMostPages)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " from page ", range.first.raw(), " with ",
+                     range.count.raw(), " pages is impossible"));
+  }
+  if (range.first < least) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(what, " ", ToString(range), " overlaps the ", what,
+                     " before it or is out of order"));
+  }
+  least = range.limit();
+  return absl::OkStatus();
+}
+
 absl::Status CheckRegions(const std::vector<PageRange>& regions) {
-  PageId limit;
+  PageId least;
   for (const PageRange& region : regions) {
-    if (region.empty() || !IsBelow(region, kMostPages)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("region from page ", region.first.raw(), " with ",
-                       region.count.raw(), " pages is impossible"));
-    }
-    if (region.first < limit) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("region ", ToString(region),
-                       " overlaps the region before it or is out of order"));
-    }
-    limit = region.limit();
+    RETURN_IF_ERROR(CheckNext("region", region, least));
   }
   return absl::OkStatus();
 }
@@ -53,20 +61,10 @@ absl::Status CheckRegions(const std::vector<PageRange>& regions) {
 // REQUIRES: CheckRegions(task.lazy_regions).ok().
 absl::Status CheckExtents(const TaskDescription& task, PageCount page_count) {
   auto region = task.lazy_regions.begin();
-  PageId limit;
+  PageId least;
   for (const ImageExtent& extent : task.extents) {
     const PageRange& pages = extent.pages;
-    if (pages.empty() || !IsBelow(pages, kMostPages)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("extent from page ", pages.first.raw(), " with ",
-                       pages.count.raw(), " pages is impossible"));
-    }
-    if (pages.first < limit) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("extent ", ToString(pages),
-                       " overlaps the extent before it or is out of order"));
-    }
-    limit = pages.limit();
+    RETURN_IF_ERROR(CheckNext("extent", pages, least));
     while (region != task.lazy_regions.end() &&
            region->limit() <= pages.first) {
       ++region;

@@ -8,9 +8,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
-#include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/eventually.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
 #include "lib/process/fd_channel.h"
@@ -22,8 +22,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
-
-constexpr absl::Duration kSoon = absl::Seconds(20);
 
 class SessionRegistryTest : public ::testing::Test {
  protected:
@@ -43,14 +41,6 @@ class SessionRegistryTest : public ::testing::Test {
     return request;
   }
 
-  bool Eventually(const std::function<bool()>& is) {
-    const absl::Time deadline = absl::Now() + kSoon;
-    while (!is()) {
-      if (absl::Now() > deadline) return false;
-      std::this_thread::yield();
-    }
-    return true;
-  }
   // The only session's; empty if there is none.
   std::string State() {
     auto sessions = registry_.List("");

@@ -14,7 +14,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -24,13 +23,13 @@
 #include "lib/base/log.h"
 #include "lib/base/unique_fd.h"
 #include "lib/process/fd_channel.h"
+#include "lib/process/testing/send_with_fds.h"
 
 namespace pagelift {
 namespace {
 
 constexpr int32_t kRestoreFinished = 0x52535446;
 constexpr int32_t kMaxPid = 1 << 22;
-constexpr size_t kMostFds = 3;
 
 // What an event says, without its descriptor.
 struct Said {
@@ -125,23 +124,9 @@ class Listener {
 
 // False if the other side has to receive first.
 bool Send(int socket, absl::Span<const uint8_t> bytes, size_t fds) {
-  iovec data = {const_cast<uint8_t*>(bytes.data()), bytes.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(kMostFds * sizeof(int))] = {};
-  msghdr message = {};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  if (fds > 0) {
-    message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(fds * sizeof(int));
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds * sizeof(int));
-    for (size_t i = 0; i < fds; ++i) {
-      std::memcpy(CMSG_DATA(header) + i * sizeof(int), &socket, sizeof(socket));
-    }
-  }
-  const ssize_t sent = sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  const ssize_t sent = SendWithFds(
+      socket, {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()},
+      std::vector<int>(fds, socket), MSG_DONTWAIT | MSG_NOSIGNAL);
   CHECK(sent == static_cast<ssize_t>(bytes.size()) || errno == EAGAIN);
   return sent > 0;
 }
@@ -158,7 +143,7 @@ void Run(absl::Span<const uint8_t> input) {
     input.remove_prefix(1);
     const absl::Span<const uint8_t> bytes =
         input.first(std::min<size_t>(input.size(), head & 0xf));
-    const size_t fds = head >> 4 & kMostFds;
+    const size_t fds = head >> 4 & 3;
     input.remove_prefix(bytes.size());
     if ((head & 0x80) != 0) listener.ReceiveAll();
     if (bytes.empty()) continue;

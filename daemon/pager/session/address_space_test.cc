@@ -7,13 +7,12 @@
 #include <unistd.h>
 
 #include <optional>
-#include <thread>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "daemon/pager/session/testing/address_space_test_base.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/eventually.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/uffd/testing/faulting_thread.h"
 #include "lib/uffd/testing/forked_child.h"
@@ -28,8 +27,10 @@ class AddressSpaceTest : public AddressSpaceTestBase {};
 TEST_F(AddressSpaceTest, AMissingPageIsAskedForOnceHoweverManyWait) {
   FaultingThread first = FaultingThread::StartRead(pages_.data(3));
   FaultingThread second = FaultingThread::StartRead(pages_.data(3));
-  const absl::Time deadline = absl::Now() + kSoon;
-  while (faults_.size() < 2 && absl::Now() < deadline) Drain();
+  ASSERT_TRUE(Eventually([this] {
+    Drain();
+    return faults_.size() >= 2;
+  }));
   ImagePage image;
   EXPECT_EQ(space_->Resolve(pages_.at(3), &image), Answer::kFetch);
   EXPECT_EQ(image, ImagePage(3));
@@ -144,10 +145,7 @@ TEST_F(AddressSpaceTest, PagesWithoutAMappingAreLetGoAfterAWhile) {
   }
   EXPECT_TRUE(space_->has_doubts());
   EXPECT_FALSE(space_->complete());
-  const absl::Time deadline = absl::Now() + kSoon;
-  while (space_->SettleDoubts() && absl::Now() < deadline) {
-    std::this_thread::yield();
-  }
+  EXPECT_TRUE(Eventually([this] { return !space_->SettleDoubts(); }));
   EXPECT_TRUE(space_->complete());
   EXPECT_EQ(space_->counts().present, PageCount(32));
 }
@@ -175,10 +173,7 @@ TEST_F(AddressSpaceTest, AForkedChildInheritsDoubts) {
   DrainUntilEnded(child.forking_thread());
   ASSERT_THAT(children_, SizeIs(1));
   EXPECT_FALSE(children_[0]->complete());
-  const absl::Time deadline = absl::Now() + kSoon;
-  while (children_[0]->SettleDoubts() && absl::Now() < deadline) {
-    std::this_thread::yield();
-  }
+  EXPECT_TRUE(Eventually([this] { return !children_[0]->SettleDoubts(); }));
   EXPECT_TRUE(children_[0]->complete());
 }
 
@@ -304,10 +299,10 @@ TEST_F(AddressSpaceTest, AnOlderUnmapTakesOnlyWhatNothingWasMovedTo) {
 
 TEST_F(AddressSpaceTest, MovesAreDoubtsOnlyUntilNoEventIsUnderWay) {
   Move(0, 4, elsewhere_.at(0), 4);
-  const absl::Time deadline = absl::Now() + kSoon;
-  while (space_->SettleDoubts() && absl::Now() < deadline) {
+  EXPECT_TRUE(Eventually([this] {
     Drain();
-  }
+    return !space_->SettleDoubts();
+  }));
   EXPECT_FALSE(space_->has_doubts());
 }
 

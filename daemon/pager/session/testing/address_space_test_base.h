@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "daemon/pager/session/address_space.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/eventually.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/source/testing/page_pattern.h"
 #include "lib/uffd/testing/faulting_thread.h"
@@ -61,15 +61,18 @@ class AddressSpaceTestBase : public ::testing::Test {
 
   // Drains until `thread` has ended; resolves no fault.
   void DrainUntilEnded(const FaultingThread& thread) {
-    const absl::Time deadline = absl::Now() + kSoon;
-    while (!thread.has_ended() && absl::Now() < deadline) Drain();
+    EXPECT_TRUE(Eventually([&] {
+      if (thread.has_ended()) return true;
+      Drain();
+      return false;
+    }));
   }
 
   // As a session does, with a source that answers at once: drains and resolves
   // until `thread` has ended.
   void ServeUntilEnded(AddressSpace& space, const FaultingThread& thread) {
-    const absl::Time deadline = absl::Now() + kSoon;
-    while (!thread.has_ended() && absl::Now() < deadline) {
+    EXPECT_TRUE(Eventually([&] {
+      if (thread.has_ended()) return true;
       Drain(space);
       std::vector<PageId> pages = space.waiting().Deferred();
       for (const PageFault& fault : faults_) pages.push_back(fault.page);
@@ -80,7 +83,8 @@ class AddressSpaceTestBase : public ::testing::Test {
           InstallWhenPossible(space, image.raw(), 1);
         }
       }
-    }
+      return false;
+    }));
   }
   int Touch(uint64_t page) { return TouchAt(pages_.at(page)); }
   int TouchAt(PageId page) {
@@ -102,17 +106,19 @@ class AddressSpaceTestBase : public ::testing::Test {
   }
   void InstallWhenPossible(AddressSpace& space, uint64_t first,
                            uint64_t count) {
-    const absl::Time deadline = absl::Now() + kSoon;
-    while (Install(space, first, count) != Outcome::kDone &&
-           absl::Now() < deadline) {
+    EXPECT_TRUE(Eventually([&] {
+      if (Install(space, first, count) == Outcome::kDone) return true;
       Drain(space);
-    }
+      return false;
+    }));
   }
 
   // Until a fault was read; resolves it.
   Answer AnswerToFault(uint64_t page) {
-    const absl::Time deadline = absl::Now() + kSoon;
-    while (faults_.empty() && absl::Now() < deadline) Drain();
+    EXPECT_TRUE(Eventually([this] {
+      if (faults_.empty()) Drain();
+      return !faults_.empty();
+    }));
     faults_.clear();
     ImagePage image;
     return space_->Resolve(pages_.at(page), &image);

@@ -10,12 +10,11 @@
 
 #include <cstring>
 #include <fstream>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "daemon/pager/session/testing/target_process.h"
 #include "lib/base/log.h"
+#include "lib/base/testing/eventually.h"
 #include "lib/uffd/testing/faulting_thread.h"
 
 namespace pagelift {
@@ -88,12 +87,12 @@ bool TargetThread::is_blocked() const {
 }
 
 bool TargetThread::WaitUntilBlocked() const {
-  const absl::Time deadline = absl::Now() + kSoon;
-  while (!is_blocked()) {
-    if (has_finished() || absl::Now() > deadline) return false;
-    std::this_thread::yield();
-  }
-  return true;
+  bool blocked = false;
+  const bool known = Eventually([&] {
+    blocked = is_blocked();
+    return blocked || has_finished();
+  });
+  return known && blocked;
 }
 
 TargetReply TargetThread::Do(const TargetCommand& command) {

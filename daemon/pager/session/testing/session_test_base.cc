@@ -1,9 +1,7 @@
 #include "daemon/pager/session/testing/session_test_base.h"
 
-#include <thread>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/source/testing/page_pattern.h"
 
@@ -34,16 +32,6 @@ void SessionTestBase::TearDown() {
   if (session_ != nullptr && !session_->Cancel().ok()) {
     ASSERT_TRUE(WaitUntilEnded()) << "a session outlives its target";
   }
-}
-
-bool SessionTestBase::Eventually(const std::function<bool()>& is,
-                                 absl::Duration patience) {
-  const absl::Time deadline = absl::Now() + patience;
-  while (!is()) {
-    if (absl::Now() > deadline) return false;
-    std::this_thread::yield();
-  }
-  return true;
 }
 
 bool SessionTestBase::WaitUntilEnded() const {

@@ -2,14 +2,13 @@
 #define PAGELIFT_DAEMON_PAGER_SESSION_TESTING_SESSION_TEST_BASE_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 
-#include "absl/time/time.h"
 #include "daemon/pager/session/session.h"
 #include "daemon/pager/session/testing/other_threads.h"
 #include "daemon/pager/session/testing/restored_target.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/eventually.h"
 #include "lib/base/testing/temp_dir.h"
 #include "lib/source/image_description.h"
 #include "lib/source/testing/fake_page_source.h"
@@ -30,9 +29,6 @@ class SessionTestBase : public ::testing::Test {
   virtual ImageDescription Image() const;
   void TearDown() override;
 
-  // Polls until `is` holds; false if it does not within `patience`.
-  static bool Eventually(const std::function<bool()>& is,
-                         absl::Duration patience = kSoon);
   bool WaitUntilEnded() const;
   SessionState State() const { return session_->Snapshot().state; }
   TargetThread& thread(int index = 0) { return target_.thread(index); }
