@@ -7,13 +7,13 @@
 #include <cerrno>
 #include <optional>
 #include <utility>
-#include <vector>
 
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/uffd/testing/faulting_thread.h"
 #include "lib/uffd/testing/forked_child.h"
 #include "lib/uffd/testing/mapped_pages.h"
+#include "lib/uffd/testing/uffd_test.h"
 #include "lib/uffd/testing/wait_for_events.h"
 #include "lib/uffd/userfault_fd.h"
 
@@ -23,37 +23,9 @@ namespace {
 using Backing = MappedPages::Backing;
 using Outcome = InstallResult::Outcome;
 
-std::vector<std::byte> Pattern(uint64_t pages, int value) {
-  return std::vector<std::byte>(pages * kPageSize,
-                                static_cast<std::byte>(value));
-}
-
-std::optional<int> ReadByte(const std::byte* at) {
-  return FaultingThread::StartRead(at).Result();
-}
-
-// Fails, and never skips, where a userfaultfd cannot be opened.
-class InstallTest : public ::testing::Test {
+class InstallTest : public UffdTest {
  protected:
-  void SetUp() override {
-    auto opened = UserfaultFd::Open(kLayoutEvents | Feature::kPagefaultFlagWp |
-                                    Feature::kPoison | Feature::kWpUnpopulated |
-                                    Feature::kMinorShmem | Feature::kMove |
-                                    Feature::kWpHugetlbfsShmem);
-    ASSERT_OK(opened);
-    uffd_.emplace(*std::move(opened));
-  }
-  const UserfaultFd& uffd() const { return *uffd_; }
-  InstallResult Copy(PageId first, uint64_t pages, int value = 7) const {
-    const auto bytes = Pattern(pages, value);
-    return uffd().Copy(first, bytes, WakeMode::kWake);
-  }
-
-  const FaultKinds missing_and_protect_ =
-      FaultKind::kMissing | FaultKind::kWriteProtect;
-
- private:
-  std::optional<UserfaultFd> uffd_;
+  InstallTest() : UffdTest(kLayoutEvents | kOperations) {}
 };
 
 TEST_F(InstallTest, CopyServesAWaitingThread) {

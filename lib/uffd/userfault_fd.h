@@ -84,12 +84,13 @@ class UserfaultFd {
   // that wait for another reason than a missing page.
   absl::Status Unregister(PageRange range) const;
 
-  // Installs `pages` at `first`. Replaces poison and guard markers without a
-  // word. REQUIRES: pages.size() is a whole number of pages, at least one.
+  // Installs `pages` at `first`. Replaces poison and (until the kernels after
+  // Linux 6.18) guard markers without a word. REQUIRES: pages.size() is a whole
+  // number of pages, at least one.
   InstallResult Copy(PageId first, absl::Span<const std::byte> pages,
                      WakeMode wake, InstallAs as = InstallAs::kWritable) const;
   InstallResult Zero(PageRange range, WakeMode wake) const;
-  // Maps what the page cache of the shared file holds.
+  // Maps what the page cache of the shared file holds. Replaces poison as well.
   InstallResult Continue(PageRange range, WakeMode wake,
                          InstallAs as = InstallAs::kWritable) const;
   // Every access raises SIGBUS from now on, even after the descriptor is
