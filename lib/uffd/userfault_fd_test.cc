@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
-#include "lib/base/testing/temp_dir.h"
 #include "lib/uffd/testing/faulting_thread.h"
 #include "lib/uffd/testing/mapped_pages.h"
 #include "lib/uffd/testing/wait_for_events.h"
@@ -179,19 +179,6 @@ TEST_F(UserfaultFdTest, RegisterRefusesWhatCannotBeLazy) {
   EXPECT_THAT(uffd().Register(hole, FaultKind::kMissing),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("[0x10000..0x14000 4p] for missing")));
-
-  TempDir dir;
-  WriteFile(dir.Join("file"), std::string(kPageSize, 'x'));
-  UniqueFd file(open(dir.Join("file").c_str(), O_RDWR | O_CLOEXEC));
-  for (int flags : {MAP_PRIVATE, MAP_SHARED}) {
-    void* at = mmap(nullptr, kPageSize, PROT_READ, flags, file.get(), 0);
-    ASSERT_NE(at, MAP_FAILED);
-    const PageId page = PageContaining(reinterpret_cast<uint64_t>(at));
-    EXPECT_THAT(uffd().Register({page, PageCount(1)}, FaultKind::kMissing),
-                StatusIs(absl::StatusCode::kInvalidArgument))
-        << "on tmpfs this memory would be shared memory, and be accepted";
-    munmap(at, kPageSize);
-  }
 
   MappedPages pages(PageCount(2));
   EXPECT_THAT(uffd().Register(pages.range(), FaultKinds()),
