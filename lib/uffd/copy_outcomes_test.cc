@@ -130,15 +130,12 @@ TEST_F(CopyOutcomesTest, FillsTheFileBehindASharedMapping) {
 }
 
 TEST_F(CopyOutcomesTest, HugePageIsPresentThroughout) {
-  constexpr uint64_t kHugePages = (uint64_t{2} << 20) / kPageSize;
-  MappedPages pages(PageCount(2 * kHugePages));
-  const uint64_t first =
-      (kHugePages - pages.at(0).raw() % kHugePages) % kHugePages;
-  ASSERT_EQ(madvise(pages.data(first), kHugePages * kPageSize, MADV_HUGEPAGE),
-            0);
+  MappedPages pages(kHugePage + kHugePage);
+  const uint64_t first = pages.FirstHugePage();
+  const PageRange huge = {pages.at(first), kHugePage};
+  ASSERT_EQ(madvise(pages.data(first), kHugePage.bytes(), MADV_HUGEPAGE), 0);
   *pages.data(first) = std::byte{5};
   ASSERT_TRUE(pages.IsPresent(first + 1)) << "the kernel made no huge page";
-  const PageRange huge = pages.range(first, kHugePages);
   ASSERT_OK(uffd().Register(huge, FaultKind::kMissing));
   EXPECT_EQ(Copy(pages.at(first + 1), 1).outcome, Outcome::kAlreadyPresent);
   EXPECT_EQ(*pages.data(first), std::byte{5});

@@ -30,7 +30,6 @@ namespace {
 using Outcome = InstallResult::Outcome;
 
 constexpr int kReadWrite = PROT_READ | PROT_WRITE;
-constexpr PageCount kHugePage = PageCount(512);
 
 class MemoryLimitsTest : public UffdTest {
  protected:

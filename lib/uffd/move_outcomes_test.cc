@@ -201,24 +201,20 @@ TEST_F(MoveOutcomesTest, NothingIsNotAllowed) {
 }
 
 TEST_F(MoveOutcomesTest, HugePageIsTakenWhole) {
-  constexpr uint64_t kHugePages = (uint64_t{2} << 20) / kPageSize;
-  const auto first_aligned = [](const MappedPages& pages) {
-    return (kHugePages - pages.at(0).raw() % kHugePages) % kHugePages;
-  };
-  MappedPages source(PageCount(2 * kHugePages));
-  MappedPages pages(PageCount(2 * kHugePages));
-  const uint64_t from = first_aligned(source);
-  const uint64_t to = first_aligned(pages);
-  ASSERT_EQ(madvise(source.data(from), kHugePages * kPageSize, MADV_HUGEPAGE),
-            0);
-  ASSERT_EQ(madvise(pages.data(to), kHugePages * kPageSize, MADV_HUGEPAGE), 0);
-  *source.data(from) = std::byte{6};
-  ASSERT_TRUE(source.IsPresent(from + 511)) << "the kernel made no huge page";
-  const PageRange whole = pages.range(to, kHugePages);
+  MappedPages source(kHugePage + kHugePage);
+  MappedPages pages(kHugePage + kHugePage);
+  const PageRange from = {source.at(source.FirstHugePage()), kHugePage};
+  const uint64_t to = pages.FirstHugePage();
+  std::byte* huge = source.data(source.FirstHugePage());
+  ASSERT_EQ(madvise(huge, kHugePage.bytes(), MADV_HUGEPAGE), 0);
+  ASSERT_EQ(madvise(pages.data(to), kHugePage.bytes(), MADV_HUGEPAGE), 0);
+  *huge = std::byte{6};
+  ASSERT_TRUE(source.IsPresent(source.FirstHugePage() + 511))
+      << "the kernel made no huge page";
+  const PageRange whole = {pages.at(to), kHugePage};
   ASSERT_OK(uffd().Register(whole, FaultKind::kMissing));
-  EXPECT_EQ(Move(source.range(from, kHugePages), pages.at(to)).installed,
-            PageCount(kHugePages));
-  EXPECT_FALSE(source.IsPresent(from));
+  EXPECT_EQ(Move(from, pages.at(to)).installed, kHugePage);
+  EXPECT_FALSE(source.IsPresent(source.FirstHugePage()));
   EXPECT_TRUE(pages.IsPresent(to + 511));
   EXPECT_EQ(ReadByte(pages.data(to)), 6);
   ASSERT_OK(uffd().Unregister(whole));

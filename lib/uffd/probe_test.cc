@@ -122,18 +122,15 @@ TEST_F(ProbeTest, BeyondTheAddressSpace) {
 }
 
 TEST_F(ProbeTest, HugePageOfTheKernelsOwnMaking) {
-  constexpr uint64_t kHugePages = (uint64_t{2} << 20) / kPageSize;
-  MappedPages pages(PageCount(2 * kHugePages));
-  const uint64_t first =
-      (kHugePages - pages.at(0).raw() % kHugePages) % kHugePages;
-  std::byte* huge = pages.data(first);
-  ASSERT_EQ(madvise(huge, kHugePages * kPageSize, MADV_HUGEPAGE), 0);
-  *huge = std::byte{5};
-  ASSERT_OK(
-      uffd().Register(pages.range(first, kHugePages), FaultKind::kMissing));
+  MappedPages pages(kHugePage + kHugePage);
+  const uint64_t first = pages.FirstHugePage();
+  const PageRange huge = {pages.at(first), kHugePage};
+  ASSERT_EQ(madvise(pages.data(first), kHugePage.bytes(), MADV_HUGEPAGE), 0);
+  *pages.data(first) = std::byte{5};
+  ASSERT_OK(uffd().Register(huge, FaultKind::kMissing));
   EXPECT_EQ(uffd().Probe(pages.at(first + 1)), Registration::kRegistered);
-  EXPECT_EQ(*huge, std::byte{5});
-  ASSERT_OK(uffd().Unregister(pages.range(first, kHugePages)));
+  EXPECT_EQ(*pages.data(first), std::byte{5});
+  ASSERT_OK(uffd().Unregister(huge));
 }
 
 TEST_F(ProbeTest, WaitingEventComesFirst) {

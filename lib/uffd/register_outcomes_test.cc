@@ -31,7 +31,6 @@ using Backing = MappedPages::Backing;
 
 constexpr int kReadWrite = PROT_READ | PROT_WRITE;
 constexpr int kAnonymous = MAP_PRIVATE | MAP_ANONYMOUS;
-constexpr PageCount kHugePage = PageCount(512);
 
 class RegisterOutcomesTest : public UffdTest {
  protected:

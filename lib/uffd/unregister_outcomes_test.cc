@@ -96,9 +96,9 @@ TEST_F(UnregisterOutcomesTest, RefusesNothingAndPartOfAHugePage) {
   MappedPages pages(uffd(), PageCount(1));
   EXPECT_THAT(uffd().Unregister(pages.range(0, 0)),
               StatusIs(absl::StatusCode::kInvalidArgument));
-  const UniqueFd file = FileOnNewFilesystem("hugetlbfs", PageCount(512));
-  Mapping huge(PageCount(512), PROT_READ | PROT_WRITE,
-               MAP_SHARED | MAP_NORESERVE, file.get());
+  const UniqueFd file = FileOnNewFilesystem("hugetlbfs", kHugePage);
+  Mapping huge(kHugePage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+               file.get());
   ASSERT_OK(uffd().Register(huge.range(), FaultKind::kMissing));
   EXPECT_THAT(uffd().Unregister(huge.range(0, 1)),
               StatusIs(absl::StatusCode::kInvalidArgument));

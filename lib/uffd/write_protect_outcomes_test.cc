@@ -52,9 +52,9 @@ TEST_F(WriteProtectOutcomesTest, NothingIsNotAllowed) {
 }
 
 TEST_F(WriteProtectOutcomesTest, PartOfAHugePage) {
-  const UniqueFd file = FileOnNewFilesystem("hugetlbfs", PageCount(512));
-  Mapping huge(PageCount(512), PROT_READ | PROT_WRITE,
-               MAP_SHARED | MAP_NORESERVE, file.get());
+  const UniqueFd file = FileOnNewFilesystem("hugetlbfs", kHugePage);
+  Mapping huge(kHugePage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
+               file.get());
   ASSERT_OK(uffd().Register(huge.range(), missing_and_protect_));
   EXPECT_EQ(uffd().WriteProtect(huge.range(0, 1)).error, EINVAL);
   EXPECT_EQ(uffd().WriteProtect(huge.range()).outcome, Outcome::kInstalled);

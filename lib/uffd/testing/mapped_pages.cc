@@ -58,6 +58,11 @@ std::byte* MappedPages::data(uint64_t index) const {
   return reinterpret_cast<std::byte*>(AddressOf(at(index)));
 }
 
+uint64_t MappedPages::FirstHugePage() const {
+  const uint64_t size = kHugePage.raw();
+  return (size - at(0).raw() % size) % size;
+}
+
 bool MappedPages::IsPresent(uint64_t index) const {
   return (PagemapEntry(index) & kPresentBit) != 0;
 }

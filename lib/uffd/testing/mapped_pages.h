@@ -10,6 +10,9 @@
 
 namespace pagelift {
 
+// A huge page of the usual size, 2 MiB.
+inline constexpr PageCount kHugePage = PageCount(512);
+
 // Memory of this process that was never touched, for a test to be the target
 // with. Between pages that nobody can read, so that no neighbour joins it.
 //
@@ -36,6 +39,9 @@ class MappedPages {
   }
   PageId at(uint64_t index) const { return range_.first + PageCount(index); }
   std::byte* data(uint64_t index = 0) const;
+  // The index of the first page on which a huge page may start. Twice a huge
+  // page is room enough for one.
+  uint64_t FirstHugePage() const;
 
   // Whether the page is mapped, without touching it.
   bool IsPresent(uint64_t index) const;
