@@ -19,6 +19,7 @@ struct InstallResult {
   enum class Outcome {
     kInstalled,       // Every page of the range is done.
     kAlreadyPresent,  // The first page was there already. Wake it: nobody did.
+                      // Copy() of a huge page says so, too, if none is left.
     kInterrupted,     // Stopped after `installed` pages, at least one. Go on
                       // there; the next attempt tells the reason.
     kEventPending,    // An event waits to be read: nothing can be installed

@@ -80,8 +80,8 @@ class UserfaultFd {
   // union. kResourceExhausted may also mean that the target is gone.
   absl::StatusOr<OperationSet> Register(PageRange range,
                                         FaultKinds kinds) const;
-  // What is still missing reads as zeros from now on. Does not wake threads
-  // that wait for another reason than a missing page.
+  // What is still missing reads as zeros from now on, and write protection is
+  // gone. Wakes threads only where kMissing was registered: elsewhere Wake().
   absl::Status Unregister(PageRange range) const;
 
   // Installs `pages` at `first`. Replaces poison and (until the kernels after
@@ -97,6 +97,9 @@ class UserfaultFd {
   // closed.
   InstallResult Poison(PageRange range, WakeMode wake) const;
   // Moves pages, without a copy, within one address space, which must be ours.
+  // kRangeGone also tells of a hole in the source, kFailed with EBUSY of a page
+  // that is pinned or shared with a forked child, and kFailed with EINVAL of
+  // mappings that are not alike or a target that is not ours.
   InstallResult Move(PageRange from, PageId to, WakeMode wake,
                      SourceHoles holes = SourceHoles::kRefuse) const;
 
