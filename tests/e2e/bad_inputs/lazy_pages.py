@@ -1,0 +1,78 @@
+"""`pagelift lazy-pages`, in place of CRIU's."""
+
+from harness import tools
+from harness.namespaces import Failed
+from harness.waiting import wait_until
+
+from .setting import (Case, Result, Setting, make_foreign, result_of,
+                      truncate_by_a_page)
+
+
+def lazy_pages_of_truncated_pages(s: Setting) -> Result:
+    images = s.copy("truncated-for-lazy-pages")
+    truncate_by_a_page(images)
+    return s.lazy_pages(s.make_folder("work-truncated"), "-D", images)
+
+
+def lazy_pages_of_a_foreign_file(s: Setting) -> Result:
+    images = s.copy("foreign-for-lazy-pages")
+    make_foreign(images)
+    return s.lazy_pages(s.make_folder("work-foreign"), "-D", images)
+
+
+def lazy_pages_of_an_unknown_image(s: Setting) -> Result:
+    return s.lazy_pages(s.make_folder("work-unknown"), "-D", s.images,
+                        "--source", s.url + "-of-another-day")
+
+
+def lazy_pages_of_a_server_that_is_gone(s: Setting) -> Result:
+    return s.lazy_pages(s.make_folder("work-gone"), "-D", s.images,
+                        "--source", "grpc://127.0.0.1:9/checkpoint")
+
+
+def lazy_pages_of_a_criu_server_that_is_gone(s: Setting) -> Result:
+    return s.lazy_pages(s.make_folder("work-criu-gone"), "-D", s.images,
+                        "--page-server", "--address", "127.0.0.1", "--port",
+                        "9")
+
+
+def lazy_pages_without_a_directory(s: Setting) -> Result:
+    return s.run(tools.pagelift("pagelift"), "lazy-pages", "-D", s.images,
+                 "-W", "/proc/self")
+
+
+def criu_page_server_that_hangs_up(s: Setting) -> Result:
+    """It ends the connection when it is asked for a page, before the process
+    runs: as one does that may not have large pipes."""
+    port = 27011
+    work = s.make_folder("work-hung-up")
+    server = s.guest.start("a server that hangs up", [
+        "/usr/bin/python3", "-c", "import socket; server = socket.create_server("
+        f"('127.0.0.1', {port})); print(flush=True); server.accept()[0].recv(1)"],
+        s.folder / "hanging-up.log")
+    wait_until("the server listening", lambda: server.log.stat().st_size > 0,
+               meanwhile=server.raise_if_ended)
+    lazy_pages = s.start_lazy_pages(
+        "-D", s.images, "-W", work, "--page-server", "--address", "127.0.0.1",
+        "--port", str(port))
+    restored = s.criu_restore(work)
+    if restored.code == 0:
+        raise Failed("criu restore went well without its pages")
+    s.expect_nothing_runs(restored)
+    return result_of(lazy_pages)
+
+
+CASES = [
+    Case(lazy_pages_of_truncated_pages, 1,
+         ("pages-", "bytes", "copy the checkpoint again")),
+    Case(lazy_pages_of_a_foreign_file, 1, ("inventory.img", "no CRIU image")),
+    Case(lazy_pages_of_an_unknown_image, 1,
+         ("checkpoint-of-another-day", "there is: checkpoint")),
+    Case(lazy_pages_of_a_server_that_is_gone, 1,
+         ("127.0.0.1:9", "is pagelift-server running")),
+    Case(lazy_pages_of_a_criu_server_that_is_gone, 1,
+         ("127.0.0.1:9", "criu dump --lazy-pages")),
+    Case(lazy_pages_without_a_directory, 1, ("/lazy-pages.socket", "writable")),
+    Case(criu_page_server_that_hangs_up, 1,
+         ("lazy-pages: the source", "is gone", "fs.pipe-max-size")),
+]
