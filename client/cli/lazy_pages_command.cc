@@ -22,6 +22,8 @@
 #include "lib/base/sys_error.h"
 #include "lib/image/checkpoint_image.h"
 #include "lib/process/service.h"
+#include "lib/source/image_description.h"
+#include "lib/source/page_source.h"
 #include "lib/transport/criu_page_server_source.h"
 
 // `criu lazy-pages`, by the same command line: one restore, in this process,
@@ -32,7 +34,8 @@ namespace {
 constexpr absl::Duration kConnectDeadline = absl::Seconds(10);
 
 struct LazyPagesOptions {
-  std::string images = ".";
+  std::string images;
+  bool images_named = false;
   std::string work_dir;
   std::string log_file;
   int verbosity = 2;
@@ -64,14 +67,25 @@ struct OpenedSource {
   CriuPageServerSource* transaction = nullptr;  // Owned by `source`, or null.
 };
 
+// What restore is to read decides what the source must have. A host that only
+// serves need not have it, and says so by not naming it.
+absl::Status CheckIsOfTheImages(const LazyPagesOptions& options,
+                                const PageSource& source) {
+  absl::StatusOr<std::shared_ptr<const CheckpointImage>> image =
+      CheckpointImage::Open(options.images, OpenMode::kLayoutOnly);
+  if (!image.ok()) {
+    return options.images_named ? image.status() : absl::OkStatus();
+  }
+  return CheckSameCheckpoint(options.source, source.description(),
+                             (*image)->description().content_id);
+}
+
 absl::StatusOr<OpenedSource> OpenLazyPagesSource(
     const LazyPagesOptions& options) {
   OpenedSource opened;
   if (!options.page_server) {
-    ASSIGN_OR_RETURN(opened.source,
-                     OpenSource(options.source.empty()
-                                    ? absl::StrCat("criu:", options.images)
-                                    : options.source));
+    ASSIGN_OR_RETURN(opened.source, OpenSource(options.source));
+    RETURN_IF_ERROR(CheckIsOfTheImages(options, *opened.source));
     return opened;
   }
   ASSIGN_OR_RETURN(
@@ -140,7 +154,12 @@ absl::Status Serve(const LazyPagesOptions& options, StopSignals& signals,
 }
 
 int RunLazyPages(LazyPagesOptions options) {
+  options.images_named = !options.images.empty();
+  if (!options.images_named) options.images = ".";
   if (options.work_dir.empty()) options.work_dir = options.images;
+  if (options.source.empty()) {
+    options.source = absl::StrCat("criu:", options.images);
+  }
   std::optional<Background> background;
   if (options.daemon) {
     absl::StatusOr<Background> detached = Background::Detach();

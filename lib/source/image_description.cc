@@ -165,4 +165,14 @@ absl::Status ImageDescription::Validate() const {
   return absl::OkStatus();
 }
 
+absl::Status CheckSameCheckpoint(const std::string& source,
+                                 const ImageDescription& description,
+                                 const std::string& expected) {
+  if (description.content_id == expected) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      source, " has another checkpoint (content id ", description.content_id,
+      ") than the image directory (", expected,
+      "): restoring would mix the two. Check the image's name"));
+}
+
 }  // namespace pagelift

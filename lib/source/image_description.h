@@ -57,6 +57,13 @@ struct ImageDescription {
   absl::Status Validate() const;
 };
 
+// kFailedPrecondition if the image at `source`, which `description` is of, is
+// another checkpoint than `expected`, the content id of an image directory that
+// is to be restored.
+absl::Status CheckSameCheckpoint(const std::string& source,
+                                 const ImageDescription& description,
+                                 const std::string& expected);
+
 }  // namespace pagelift
 
 #endif  // PAGELIFT_LIB_SOURCE_IMAGE_DESCRIPTION_H_

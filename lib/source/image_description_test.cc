@@ -10,6 +10,7 @@
 namespace pagelift {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 PageRange Pages(uint64_t first, uint64_t count) {
@@ -151,6 +152,15 @@ TEST(ImageDescriptionTest, RefusesImpossibleTasks) {
   image = GoodImage();
   image.tasks[0].zombie = true;
   ExpectRefused(image, "a zombie has memory");
+}
+
+TEST(ImageDescriptionTest, TellsAnotherCheckpoint) {
+  const ImageDescription image = GoodImage();
+  EXPECT_OK(CheckSameCheckpoint("criu:/x", image, image.content_id));
+  EXPECT_THAT(CheckSameCheckpoint("criu:/x", image, "f00"),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("criu:/x has another checkpoint"),
+                             HasSubstr("f00"), HasSubstr("Check"))));
 }
 
 TEST(ImageDescriptionTest, RefusesMorePagesThanAddressesExist) {

@@ -94,13 +94,9 @@ absl::StatusOr<v1::OpenSessionResponse> SessionRegistry::Open(
   v1::OpenSessionResponse response;
   response.set_session(name);
   response.set_content_id(source->description().content_id);
-  if (!request.expected_content_id().empty() &&
-      request.expected_content_id() != response.content_id()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(request.source(), " has another checkpoint (content id ",
-                     response.content_id(), ") than the image directory (",
-                     request.expected_content_id(),
-                     "): restoring would mix the two. Check the image's name"));
+  if (!request.expected_content_id().empty()) {
+    RETURN_IF_ERROR(CheckSameCheckpoint(request.source(), source->description(),
+                                        request.expected_content_id()));
   }
   Session::Options options;
   options.work_dir = request.work_dir();

@@ -4,8 +4,8 @@ from harness import tools
 from harness.namespaces import Failed
 from harness.waiting import wait_until
 
-from .setting import (Case, Result, Setting, make_foreign, result_of,
-                      truncate_by_a_page)
+from .setting import (Case, Result, Setting, make_another, make_foreign,
+                      result_of, truncate_by_a_page)
 
 
 def lazy_pages_of_truncated_pages(s: Setting) -> Result:
@@ -23,6 +23,13 @@ def lazy_pages_of_a_foreign_file(s: Setting) -> Result:
 def lazy_pages_of_an_unknown_image(s: Setting) -> Result:
     return s.lazy_pages(s.make_folder("work-unknown"), "-D", s.images,
                         "--source", s.url + "-of-another-day")
+
+
+def lazy_pages_of_another_checkpoint(s: Setting) -> Result:
+    images = s.copy("another-for-lazy-pages")
+    make_another(images)
+    return s.lazy_pages(s.make_folder("work-another"), "-D", images,
+                        "--source", s.url)
 
 
 def lazy_pages_of_a_server_that_is_gone(s: Setting) -> Result:
@@ -68,6 +75,8 @@ CASES = [
     Case(lazy_pages_of_a_foreign_file, 1, ("inventory.img", "no CRIU image")),
     Case(lazy_pages_of_an_unknown_image, 1,
          ("checkpoint-of-another-day", "there is: checkpoint")),
+    Case(lazy_pages_of_another_checkpoint, 1,
+         ("another checkpoint", "Check the image")),
     Case(lazy_pages_of_a_server_that_is_gone, 1,
          ("127.0.0.1:9", "is pagelift-server running")),
     Case(lazy_pages_of_a_criu_server_that_is_gone, 1,
