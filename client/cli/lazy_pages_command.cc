@@ -145,8 +145,10 @@ absl::Status Serve(const LazyPagesOptions& options, StopSignals& signals,
   session->WaitUntilEnded();
   obeying.join();
   const SessionSnapshot end = session->Snapshot();
-  if (end.state != SessionState::kComplete) {
-    return absl::AbortedError(end.trouble);
+  if (end.state != SessionState::kComplete || session->stats().pages_lost > 0) {
+    return absl::AbortedError(
+        options.page_server ? end.trouble
+                            : absl::StrCat(options.source, ": ", end.trouble));
   }
   // Only now may a parked dump let go of the process that it holds.
   return opened.transaction == nullptr ? absl::OkStatus()

@@ -151,7 +151,8 @@ absl::StatusOr<Restored> Restore(const RestoreOptions& options, Plan& plan) {
     absl::Status ignored = client.CancelSession(opened.session());
     if (plan.scratch.has_value()) plan.scratch->Keep();
     if (status.ok() && !status->trouble().empty()) {
-      return Annotate(run, absl::StrCat("the pager: ", status->trouble()));
+      return Annotate(run, absl::StrCat("the pager: ", plan.source, ": ",
+                                        status->trouble()));
     }
     return run;
   }
@@ -187,9 +188,11 @@ int RunRestore(const RestoreOptions& options) {
   }
   if (restored->status.pages_lost() > 0) {
     fprintf(stderr,
-            "pagelift restore: %lu pages are lost; whoever touches them gets "
-            "SIGBUS\n",
-            static_cast<unsigned long>(restored->status.pages_lost()));
+            "pagelift restore: %s: %lu pages are lost; whoever touches them "
+            "gets SIGBUS. %s\n",
+            restored->status.source().c_str(),
+            static_cast<unsigned long>(restored->status.pages_lost()),
+            restored->status.trouble().c_str());
     return 1;
   }
   return restored->status.state() == "failed" ? 1 : 0;

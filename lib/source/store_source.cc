@@ -116,8 +116,8 @@ void StoreSource::DeliverRun(ImageRange range, const StoredRun& run,
     ImageRange part{range.first + PageCount(first), count};
     if (kind == PageKind::kUnreadable) {
       Report(part,
-             absl::DataLossError("the image file is truncated or its "
-                                 "disk fails: SIGBUS"),
+             absl::DataLossError("the image's file was truncated, or its disk "
+                                 "fails: copy the checkpoint again"),
              sink);
     } else {
       absl::Span<const std::byte> piece =

@@ -88,7 +88,8 @@ absl::Status BatchWriter::FirstPages(ImageRange range, PageBatchHeader* header,
     header->range.count = PageCount(1);
     if (count == PageCount(1)) {
       return absl::DataLossError(
-          "the image's file was truncated or cannot be read");
+          "the image's file was truncated, or its disk fails: copy the "
+          "checkpoint again");
     }
   }
 }

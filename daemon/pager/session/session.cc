@@ -186,7 +186,10 @@ void Session::End(SessionState state) {
     absl::MutexLock lock(&mu_);
     state_ = state;
     ended_at_ = absl::Now();
-    if (state == SessionState::kComplete) trouble_.clear();
+    // What was lost stays lost, even if nobody is left who misses it.
+    if (state == SessionState::kComplete && stats_.pages_lost == 0) {
+      trouble_.clear();
+    }
     ended_ = true;
   }
   LOG(Info) << "session in " << options_.work_dir << " " << ToString(state)

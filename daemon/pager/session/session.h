@@ -116,6 +116,7 @@ class Session : private PageSink {
   void FetchMustHavePages();
   void OnRestoreFinished();
   void OnRestoreHungUp();
+  absl::Status WhyRestoreFailed() const ABSL_LOCKS_EXCLUDED(mu_);
   // Before the tasks run restore then kills them, and until they are gone their
   // faults are answered.
   void AbandonHandoff(const absl::Status& why);

@@ -232,13 +232,19 @@ void Session::OnRestoreFinished() {
   sweeper_->Start();
 }
 
+absl::Status Session::WhyRestoreFailed() const {
+  if (source_->is_gone()) return absl::UnavailableError(source_->trouble());
+  constexpr char kWhat[] = "criu restore ended before the tasks were restored";
+  if (stats_.pages_lost > 0) {
+    absl::MutexLock lock(&mu_);
+    return absl::DataLossError(absl::StrCat(kWhat, ": ", trouble_));
+  }
+  return absl::AbortedError(absl::StrCat(kWhat, "; its log says why"));
+}
+
 void Session::OnRestoreHungUp() {
   if (!finished_) {
-    AbandonHandoff(source_->is_gone()
-                       ? absl::UnavailableError(source_->trouble())
-                       : absl::AbortedError("criu restore ended before the "
-                                            "tasks were restored; its log "
-                                            "says why"));
+    AbandonHandoff(WhyRestoreFailed());
     return;
   }
   loop_->Unwatch(handoff_->fd());
