@@ -1,11 +1,14 @@
 """`pagelift lazy-pages`, in place of CRIU's."""
 
-from harness import tools
+import select
+import socket
+
+from harness import incremental, tools
 from harness.namespaces import Failed
+from harness.setting import Result, Setting, result_of
 from harness.waiting import wait_until
 
-from .setting import (Case, Result, Setting, make_another, make_foreign,
-                      result_of, truncate_by_a_page)
+from .spoiling import Case, make_another, make_foreign, truncate_by_a_page
 
 
 def lazy_pages_of_truncated_pages(s: Setting) -> Result:
@@ -41,6 +44,20 @@ def lazy_pages_of_a_criu_server_that_is_gone(s: Setting) -> Result:
     return s.lazy_pages(s.make_folder("work-criu-gone"), "-D", s.images,
                         "--page-server", "--address", "127.0.0.1", "--port",
                         "9")
+
+
+def lazy_pages_of_parents_from_a_criu_server(s: Setting) -> Result:
+    """CRIU's page server would wait for ever for pages that it does not have,
+    and whoever connects to it decides the fate of what it holds."""
+    last = incremental.split(s.images, s.folder / "parent-for-criu", 3,
+                             incremental.any_age)
+    with s.guest.network(), socket.create_server(("127.0.0.1", 0)) as server:
+        result = s.lazy_pages(
+            s.make_folder("work-parent"), "-D", last, "--page-server",
+            "--address", "127.0.0.1", "--port", str(server.getsockname()[1]))
+        if select.select([server], [], [], 0)[0]:
+            raise Failed("it has connected to the page server")
+    return result
 
 
 def lazy_pages_without_a_directory(s: Setting) -> Result:
@@ -81,6 +98,9 @@ CASES = [
          ("127.0.0.1:9", "is pagelift-server running")),
     Case(lazy_pages_of_a_criu_server_that_is_gone, 1,
          ("127.0.0.1:9", "criu dump --lazy-pages")),
+    Case(lazy_pages_of_parents_from_a_criu_server, 1,
+         ("parent-for-criu/dump-3 has parent images", "does not serve",
+          "--source")),
     Case(lazy_pages_without_a_directory, 1, ("/lazy-pages.socket", "writable")),
     Case(criu_page_server_that_hangs_up, 1,
          ("lazy-pages: the source", "is gone", "fs.pipe-max-size")),

@@ -7,8 +7,9 @@ from pathlib import Path
 from harness import incremental, tools
 from harness.images import IN_PARENT, LAZY, PAGE, PagemapEntry
 from harness.namespaces import Failed
+from harness.setting import Result, Setting, result_of
 
-from .setting import Case, Result, Setting, result_of
+from .spoiling import Case
 
 
 def pages_lost_before_it_runs(s: Setting) -> Result:

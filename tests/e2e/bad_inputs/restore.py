@@ -3,9 +3,9 @@
 import os
 
 from harness import tools
+from harness.setting import Result, Setting
 
-from .setting import (Case, Result, Setting, make_another, make_foreign,
-                      truncate_by_a_page)
+from .spoiling import Case, make_another, make_foreign, truncate_by_a_page
 
 
 def truncated_pages(s: Setting) -> Result:

@@ -34,6 +34,11 @@ def split(images: Path, to: Path, dumps: int, age_of: AgeOf,
     return to / f"dump-{dumps}"
 
 
+def any_age(entry: PagemapEntry, index: int) -> int:
+    """Of three dumps; neighbours are of the same age in threes."""
+    return (entry.address // PAGE + index) // 3 % 3
+
+
 def _keep_what_is_of(age: int, pagemap: Path, age_of: AgeOf,
                      reference: int) -> None:
     pages_id, entries = read_pagemap(pagemap)

@@ -1,18 +1,19 @@
-"""What the cases have at hand, and what they bring back."""
+"""A small checkpoint, for cases that are about commands and not about memory:
+what they have at hand, and what they bring back."""
 
 import contextlib
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import tools
-from harness.checkpoint import Checkpoint
-from harness.namespaces import Failed, Host, Process
-from harness.scene import Scene
-from harness.ways import criu_restore_command, start_when_ready, stop
-from harness.workloads import Workload
+from . import checkpoint, tools
+from .checkpoint import Checkpoint
+from .namespaces import Failed, Host, Process
+from .scene import Scene
+from .waiting import wait_until
+from .ways import criu_restore_command, start_when_ready, stop
+from .workloads import CommandedTarget, Workload
 
 # On the loopback of the guest, which is its own.
 _PORT = 27001
@@ -23,15 +24,6 @@ _SECONDS = 60
 class Result:
     code: int
     said: str
-
-
-@dataclass(frozen=True)
-class Case:
-    """What is done, and what has to be in the message and the exit code."""
-
-    do: Callable[["Setting"], Result]
-    code: int
-    words: tuple[str, ...]
 
 
 class Setting:
@@ -72,8 +64,10 @@ class Setting:
         stop(server)
 
     def run(self, *argv: str | Path) -> Result:
-        log = self._next_log()
-        return result_of(self.guest.start(str(argv[0]), argv, log))
+        return result_of(self.start(str(argv[0]), argv))
+
+    def start(self, name: str, argv: Sequence[str | Path]) -> Process:
+        return self.guest.start(name, argv, self._next_log())
 
     def restore(self, images: Path, *options: str | Path) -> Result:
         """`pagelift restore` with a daemon of its own; nothing may run after."""
@@ -96,11 +90,12 @@ class Setting:
         self.expect_nothing_runs(result)
         return result
 
-    def start_lazy_pages(self, *options: str | Path) -> Process:
+    def start_lazy_pages(self, *options: str | Path,
+                         program: Path | None = None) -> Process:
         """Returns once its socket listens."""
         return start_when_ready(
-            self.guest, "pagelift lazy-pages",
-            [tools.pagelift("pagelift"), "lazy-pages", *options],
+            self.guest, "lazy-pages",
+            [program or tools.pagelift("pagelift"), "lazy-pages", *options],
             "--status-fd", self._next_log())
 
     def criu_restore(self, work: Path, images: Path | None = None) -> Result:
@@ -121,14 +116,24 @@ class Setting:
         if self._pids - self.running():
             raise Failed("it died before")
         try:
-            answer = self.workload.verify(self.guest, self.state,
-                                          self._raise_if_dead)
+            answer = self.verify()
         except _Died:
             return
-        finally:
-            shutil.rmtree(self.state)
-            shutil.copytree(self._saved_state, self.state)
         raise Failed(f"nothing was lost: {answer}")
+
+    def verify(self) -> str:
+        """All memory of the restored process."""
+        return self.workload.verify(self.guest, self.state,
+                                    self._raise_if_dead)
+
+    def reset(self) -> None:
+        """Ends what was restored; another restore finds things as this did."""
+        pids = self.running()
+        if pids:
+            self.guest.run(["kill", "-KILL", *map(str, pids)])
+            wait_until("the target's end", lambda: not self.running())
+        shutil.rmtree(self.state)
+        shutil.copytree(self._saved_state, self.state)
 
     def _raise_if_dead(self) -> None:
         if self._pids - self.running():
@@ -149,17 +154,17 @@ def result_of(process: Process) -> Result:
                   process.log.read_text(errors="replace"))
 
 
-def truncate_by_a_page(images: Path) -> None:
-    pages = next(images.glob("pages-*.img"))
-    os.truncate(pages, pages.stat().st_size - 4096)
-
-
-def make_foreign(images: Path) -> None:
-    (images / "inventory.img").write_bytes(b"#!/bin/sh\nexit 0\n")
-
-
-def make_another(images: Path) -> None:
-    """Another checkpoint: of a process by another name."""
-    for core in images.glob("core-*.img"):
-        core.write_bytes(core.read_bytes().replace(b"verifying_targ",
-                                                   b"verifying_tarh"))
+@contextlib.contextmanager
+def one_checkpoint(name: str) -> Iterator[Setting]:
+    """Makes it, and ends all that runs when left."""
+    with Scene(name) as scene, contextlib.ExitStack() as stack:
+        workload = CommandedTarget("verifying_target", "--mib", "8")
+        state = scene.make_folder("state")
+        workload.start(scene.source, state)
+        dumped = checkpoint.dump(scene, state, workload.comm)
+        guest = Host("guest", inside=scene.destination)
+        stack.callback(guest.close)
+        setting = Setting(scene, guest, dumped, workload)
+        with setting.serving("checkpoint", dumped.images) as url:
+            setting.url = url
+            yield setting
