@@ -1,5 +1,5 @@
 """What tests/e2e/commands tries. Each case tells what it saw, or raises."""
 
-from . import lazy_pages
+from . import inspect, lazy_pages, serve, status
 
-CASES = [*lazy_pages.CASES]
+CASES = [*lazy_pages.CASES, *serve.CASES, *inspect.CASES, *status.CASES]

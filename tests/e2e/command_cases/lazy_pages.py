@@ -1,5 +1,5 @@
-"""`pagelift lazy-pages` beside `criu lazy-pages`: what is said to the one and to
-the other has the same effects."""
+"""`pagelift lazy-pages` beside `criu lazy-pages`: the same options have the same
+effects."""
 
 import re
 import signal
@@ -100,7 +100,8 @@ def _in_the_background(s: Setting, name: str, program: Path) -> dict[str, str]:
     }
     _restore(s, work)
     wait_until("its end", lambda: not _name_of(s.guest, pid))
-    seen["log in the work directory"] = str((work / "its.log").stat().st_size > 0)
+    written = (work / "its.log").stat().st_size > 0
+    seen["log in the work directory"] = str(written)
     seen["said nothing else"] = str(foreground.log.read_text() == "")
     s.reset()
     return seen

@@ -20,8 +20,8 @@ C = TypeVar("C")
 def run_cases(doc: str | None, scene: str, cases: Sequence[C],
               name_of: Callable[[C], str],
               judge: Callable[[Setting, C], str]) -> int:
-    """The `main` of a script. `judge` tells what is worth telling of a case, and
-    raises if it is not as it ought to be."""
+    """The `main` of a script. `judge` tells what a case has shown, and raises if
+    that is not as it ought to be."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("cases", nargs="*", metavar="CASE",

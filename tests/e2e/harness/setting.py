@@ -36,6 +36,7 @@ class Setting:
         self.workload = workload
         self.state = checkpoint.state
         self.images = checkpoint.images
+        self.control = self.folder / "control" / "socket"  # Of pageliftd.
         self.url = ""  # Of the same checkpoint at a page server.
         self._pids = checkpoint.pids
         self._saved_state = checkpoint.saved_state
@@ -59,7 +60,7 @@ class Setting:
             self.guest, "pagelift-server",
             [tools.pagelift("pagelift-server"), "--listen", address,
              "--image", f"{name}={images}"],
-            "--ready-fd", self._next_log())
+            "--ready-fd", self.next_log())
         yield f"grpc://{address}/{name}"
         stop(server)
 
@@ -67,7 +68,7 @@ class Setting:
         return result_of(self.start(str(argv[0]), argv))
 
     def start(self, name: str, argv: Sequence[str | Path]) -> Process:
-        return self.guest.start(name, argv, self._next_log())
+        return self.guest.start(name, argv, self.next_log())
 
     def restore(self, images: Path, *options: str | Path) -> Result:
         """`pagelift restore` with a daemon of its own; nothing may run after."""
@@ -78,7 +79,7 @@ class Setting:
     def restore_and_run(self, images: Path, *options: str | Path) -> Result:
         return self.run(
             tools.pagelift("pagelift"), "restore", "--images", images,
-            "--control", self.folder / "control" / "socket", *options)
+            "--control", self.control, *options)
 
     def lazy_pages(self, work: Path, *options: str | Path) -> Result:
         """`pagelift lazy-pages` that is to fail at its start: a restore has
@@ -96,7 +97,7 @@ class Setting:
         return start_when_ready(
             self.guest, "lazy-pages",
             [program or tools.pagelift("pagelift"), "lazy-pages", *options],
-            "--status-fd", self._next_log())
+            "--status-fd", self.next_log())
 
     def criu_restore(self, work: Path, images: Path | None = None) -> Result:
         return self.run(*criu_restore_command(images or self.images, work))
@@ -139,7 +140,7 @@ class Setting:
         if self._pids - self.running():
             raise _Died
 
-    def _next_log(self) -> Path:
+    def next_log(self) -> Path:
         self._runs += 1
         return self.folder / f"output-{self._runs}.log"
 

@@ -1,0 +1,66 @@
+"""`pagelift serve`: pagelift-server by another name."""
+
+import re
+import shutil
+
+from harness import tools
+from harness.namespaces import Failed
+from harness.setting import Setting
+from harness.ways import start_when_ready, stop
+
+
+def serve_a_root(s: Setting) -> str:
+    """Every checkpoint below a folder, at a port that it chooses itself."""
+    root = s.make_folder("served-root")
+    for name in ("today", "older/yesterday"):
+        shutil.copytree(s.images, root / name, symlinks=True)
+    server = _serve(s, "--listen", "127.0.0.1:0", "--root", root)
+    said = server.log.read_text()
+    port = re.search(r"^listening on 127\.0\.0\.1:(\d+)$", said, re.MULTILINE)
+    if port is None or port[1] == "0":
+        raise Failed(f"does not tell its port: {said}")
+    for name in ("today", "older/yesterday"):
+        result = s.restore_and_run(
+            s.images, "--source", f"grpc://127.0.0.1:{port[1]}/{name}",
+            "--wait")
+        if result.code != 0:
+            raise Failed(f"restoring {name}: {result.said}")
+        s.verify()
+        s.reset()
+    stop(server)
+    return f"port {port[1]}"
+
+
+def serve_at_a_socket(s: Setting) -> str:
+    """One checkpoint, by name, at a Unix socket; of others it knows nothing."""
+    socket = s.folder / "serving.socket"
+    log = s.folder / "serving-at-a-socket.log"
+    server = _serve(s, "--listen", f"unix:{socket}", "--image",
+                    f"it={s.images}", "--log-file", log, "--log-level", "info")
+    said = server.log.read_text()
+    if f"listening on unix:{socket}" not in said or not socket.is_socket():
+        raise Failed(f"does not tell its address: {said}")
+    stop(server)
+    if "stopped" not in log.read_text():
+        raise Failed(f"the log is elsewhere: {log.read_text()}")
+    return said.strip()
+
+
+def serve_help(s: Setting) -> str:
+    """The options are those of pagelift-server."""
+    told = [s.run(*command, "--help") for command in
+            ([tools.pagelift("pagelift"), "serve"],
+             [tools.pagelift("pagelift-server")])]
+    if told[0] != told[1] or told[0].code != 0:
+        raise Failed(f"{told}")
+    return told[0].said.splitlines()[0]
+
+
+def _serve(s: Setting, *options):
+    return start_when_ready(
+        s.guest, "pagelift serve",
+        [tools.pagelift("pagelift"), "serve", *options], "--ready-fd",
+        s.next_log())
+
+
+CASES = [serve_a_root, serve_at_a_socket, serve_help]
