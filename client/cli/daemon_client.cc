@@ -9,6 +9,7 @@
 #include "grpcpp/grpcpp.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
+#include "lib/transport/grpc_lifetime.h"
 #include "lib/transport/grpc_status.h"
 
 namespace pagelift {
@@ -25,6 +26,7 @@ void SetDeadline(grpc::ClientContext& context) {
 }  // namespace
 
 absl::StatusOr<DaemonClient> DaemonClient::Connect(const std::string& socket) {
+  KeepGrpcToTheEnd();
   grpc::ChannelArguments args;
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(

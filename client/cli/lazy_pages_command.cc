@@ -25,6 +25,7 @@
 #include "lib/source/image_description.h"
 #include "lib/source/page_source.h"
 #include "lib/transport/criu_page_server_source.h"
+#include "lib/transport/grpc_lifetime.h"
 
 // `criu lazy-pages`, by the same command line: one restore, in this process,
 // which exits when its tasks have all their memory.
@@ -132,6 +133,7 @@ void ObeySignals(StopSignals& signals, Session& session) {
 
 absl::Status Serve(const LazyPagesOptions& options, StopSignals& signals,
                    std::optional<Background>& background) {
+  KeepGrpcToTheEnd();
   ASSIGN_OR_RETURN(OpenedSource opened, OpenLazyPagesSource(options));
   Session::Options session_options;
   session_options.work_dir = options.work_dir;

@@ -11,6 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
 #include "lib/process/service.h"
+#include "lib/transport/grpc_lifetime.h"
 #include "lib/transport/grpc_log.h"
 
 namespace pagelift {
@@ -27,6 +28,7 @@ void CheckImages(ImageCatalog& catalog, const PageServerOptions& options) {
 
 absl::Status Serve(const PageServerOptions& options, StopSignals& signals) {
   RouteGrpcLog();
+  KeepGrpcToTheEnd();
   ASSIGN_OR_RETURN(std::unique_ptr<ImageDirectoryCatalog> catalog,
                    ImageDirectoryCatalog::Create(options.images, options.root));
   CheckImages(*catalog, options);

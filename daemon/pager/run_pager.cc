@@ -15,6 +15,7 @@
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/process/service.h"
+#include "lib/transport/grpc_lifetime.h"
 #include "lib/transport/grpc_log.h"
 
 namespace pagelift {
@@ -65,6 +66,7 @@ void WaitForTheEnd(const PagerOptions& options, StopSignals& signals,
 
 absl::Status Serve(const PagerOptions& options, StopSignals& signals) {
   RouteGrpcLog();
+  KeepGrpcToTheEnd();
   SessionRegistry registry(OpenSource);
   ControlService service(registry);
   ASSIGN_OR_RETURN(std::unique_ptr<grpc::Server> server,
