@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from .checkpoint import Checkpoint
 from .namespaces import Failed, Host
 from .redis_workload import RedisWorkload
 from .scene import Scene
-from .workloads import CommandedTarget, Workload
+from .workloads import CommandedTarget, IncrementalTarget, Workload
 
 WORKLOADS: dict[str, Callable[[], Workload]] = {
     "redis": RedisWorkload,
@@ -22,6 +23,9 @@ WORKLOADS: dict[str, Callable[[], Workload]] = {
     "threads": lambda: CommandedTarget("verifying_target"),
     "tree": lambda: CommandedTarget("tree_target"),
     "endings": lambda: CommandedTarget("ending_target"),
+    "shared": lambda: CommandedTarget("verifying_target", "--mib", "16",
+                                      "--shared-mib", "4"),
+    "incremental": lambda: IncrementalTarget("verifying_target"),
 }
 CLONES = (1, 4)
 _SECONDS_BETWEEN_LOOKS = 0.5
@@ -50,11 +54,20 @@ def all_cases() -> list[Case]:
             for place in way.places:
                 if name == "criu" and place == ways.REMOTE:
                     continue  # Its own server is the page server.
+                if workload == "incremental" and not can_be_incremental(
+                        name, place):
+                    continue
                 for clones in CLONES:
                     # A parked dump has one client.
                     if place != ways.PARKED or clones == 1:
                         found.append(Case(name, workload, place, clones))
     return found
+
+
+def can_be_incremental(way: str, place: str) -> bool:
+    """CRIU wants all pages of parents when it restores, unless it is given a
+    view in which they are lazy; and its page server does not serve them."""
+    return place == ways.EMBEDDED or way in ("restore", "unprivileged")
 
 
 def run_case(case: Case, repeat: int, keep: bool,
@@ -78,6 +91,8 @@ def _run(case: Case, scene: Scene, repeat: int,
     workload.start(scene.source, state)
     make = checkpoints.park if case.place == ways.PARKED else checkpoints.dump
     checkpoint = make(scene, state, workload.comm)
+    checkpoint = dataclasses.replace(
+        checkpoint, images=workload.rework(checkpoint.images))
     tell(f"{images.lazy_pages(checkpoint.images)} lazy pages")
     way = ways.WAYS[case.way](scene, checkpoint, case.place)
     for _ in range(repeat):

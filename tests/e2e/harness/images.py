@@ -37,17 +37,23 @@ class PagemapEntry:
 def lazy_pages(images: Path) -> int:
     """How many pages of the checkpoint may arrive after the restore."""
     return sum(entry.pages for pagemap in pagemaps(images)
-               for entry in read_pagemap(pagemap)[1] if entry.is_lazy)
+               for entry in read_pagemap(pagemap)[1]
+               if entry.is_lazy or entry.flags & IN_PARENT)
 
 
 def copy_without_lazy_pages(images: Path, to: Path) -> None:
-    """Copies a checkpoint for a host that is to fetch its lazy pages.
+    """Copies a checkpoint, with its parents, for a host that is to fetch its
+    lazy pages.
 
     The copy's own lazy pages are overwritten, so that one that was not fetched
     is noticed.
     """
     shutil.copytree(images, to, symlinks=True,
-                    ignore=shutil.ignore_patterns("*.log"))
+                    ignore=shutil.ignore_patterns("*.log", "parent"))
+    if (images / "parent").exists():
+        parent = to.with_name(f"{to.name}-parent")
+        copy_without_lazy_pages(images / "parent", parent)
+        (to / "parent").symlink_to(f"../{parent.name}")
     for pagemap in pagemaps(to):
         pages_id, entries = read_pagemap(pagemap)
         with (to / f"pages-{pages_id}.img").open("r+b") as pages:

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
-from . import tools
+from . import incremental, tools
 from .namespaces import Host
 from .waiting import PATIENCE_SECONDS, nothing, wait_until
 
@@ -29,6 +29,10 @@ class Workload(abc.ABC):
                meanwhile: Callable[[], None] = nothing) -> str:
         """Has all its memory compared; tells how much that was. Raises
         WrongMemory. Waits for it to come alive, if need be."""
+
+    def rework(self, images: Path) -> Path:
+        """What is to be restored, if it is not what was dumped."""
+        return images
 
     def load(self, guest: Host) -> contextlib.AbstractContextManager[None]:
         """Keeps the program busy for as long as the context lasts."""
@@ -73,6 +77,14 @@ class CommandedTarget(Workload):
         if not text.startswith("OK"):
             raise WrongMemory(f"{self._program}: {text}")
         return text
+
+
+class IncrementalTarget(CommandedTarget):
+    """The same, as if there had been three dumps of it."""
+
+    def rework(self, images: Path) -> Path:
+        return incremental.split(images, images.with_name("dumps"), 3,
+                                 incremental.any_age)
 
 
 def _next_command(state: Path) -> int:

@@ -2,16 +2,18 @@
 // be.
 //
 //   verifying_target --state DIR [--mib 64] [--threads 4] [--seed 1]
+//                    [--shared-mib 0]
 //
-// Fills private anonymous memory of several kinds, answers command 0, and then
-// answers each command (see control_file.h) with "OK pages=..." or
-// "WRONG page=..." after all threads have read all of it, changed some of it,
-// and read it again.
+// Fills private anonymous memory of several kinds, and --shared-mib of each
+// kind of shared memory, answers command 0, and then answers each command (see
+// control_file.h) with "OK pages=..." or "WRONG page=..." after all threads
+// have read all of it, changed some of it, and read it again.
 
 #include <cstdio>
 #include <cstdlib>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +22,7 @@
 #include "tests/e2e/targets/page_walk.h"
 #include "tests/e2e/targets/pattern.h"
 #include "tests/e2e/targets/patterned_region.h"
+#include "tests/e2e/targets/shared_memory.h"
 #include "tests/e2e/targets/walkers.h"
 
 namespace pagelift::e2e {
@@ -33,6 +36,7 @@ struct Options {
   size_t mib = 64;
   size_t threads = 4;
   uint64_t seed = 1;
+  size_t shared_mib = 0;
 };
 
 Options ParseOptions(int argc, char** argv) {
@@ -44,10 +48,14 @@ Options ParseOptions(int argc, char** argv) {
     if (name == "--mib") options.mib = std::strtoul(value, nullptr, 10);
     if (name == "--threads") options.threads = std::strtoul(value, nullptr, 10);
     if (name == "--seed") options.seed = std::strtoull(value, nullptr, 10);
+    if (name == "--shared-mib") {
+      options.shared_mib = std::strtoul(value, nullptr, 10);
+    }
   }
   if (options.state.empty() || options.mib == 0 || options.threads == 0) {
     std::fprintf(stderr,
-                 "usage: %s --state DIR [--mib N] [--threads N] [--seed N]\n",
+                 "usage: %s --state DIR [--mib N] [--threads N] [--seed N] "
+                 "[--shared-mib N]\n",
                  argv[0]);
     std::exit(64);
   }
@@ -68,6 +76,9 @@ class Memory {
     read_only_.push_back(PatternedRegion::Map("read_only", part, options.seed));
     read_only_.back().RewriteAll();
     read_only_.back().MakeReadOnly();
+    if (options.shared_mib > 0) {
+      shared_.emplace(options.shared_mib * kMebibytePages, options.seed);
+    }
   }
 
   // What walker `walker` of `walkers` has to look at. Pages that may be
@@ -81,7 +92,16 @@ class Memory {
     for (PatternedRegion& region : read_only_) {
       AppendShare(region, 0, 1, pages);
     }
+    if (shared_.has_value()) {
+      for (PatternedRegion& region : shared_->regions()) {
+        AppendShare(region, walker, walkers, pages);
+      }
+    }
     return pages;
+  }
+
+  bool shared_mappings_agree() const {
+    return !shared_.has_value() || shared_->MappingsAgree();
   }
 
  private:
@@ -118,6 +138,7 @@ class Memory {
   std::vector<std::unique_ptr<std::byte[]>> blocks_;
   std::deque<PatternedRegion> regions_;  // References to elements are kept.
   std::deque<PatternedRegion> read_only_;
+  std::optional<SharedMemory> shared_;
 };
 
 [[noreturn]] void Run(const Options& options) {
@@ -132,7 +153,10 @@ class Memory {
       return WalkAndRewrite(std::move(pages),
                             options.seed + command * 1000 + walker);
     });
-    control.Answer(command, walkers.Wait().ToString());
+    const std::string walked = walkers.Wait().ToString();
+    control.Answer(command, memory.shared_mappings_agree()
+                                ? walked
+                                : "WRONG two mappings of a memfd differ");
     command = control.WaitForCommandAfter(command);
   }
 }
