@@ -15,8 +15,8 @@
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/source/testing/page_pattern.h"
-#include "lib/transport/testing/criu_fake_page_server.h"
 #include "lib/transport/criu_request_queue.h"
+#include "lib/transport/testing/criu_fake_page_server.h"
 #include "lib/transport/testing/waiting_sink.h"
 
 namespace pagelift {
