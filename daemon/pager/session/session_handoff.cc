@@ -164,9 +164,10 @@ absl::Status Session::CheckTask(int32_t image_pid,
   if (!lacking.empty()) {
     return absl::FailedPreconditionError(
         absl::StrCat("the kernel, or this criu, does not tell of all that a "
-                     "task does to its "
-                     "memory: its userfaultfd lacks ",
-                     ToString(lacking)));
+                     "task does to its memory: its userfaultfd lacks ",
+                     ToString(lacking),
+                     ". Restore with another kernel or criu, or without "
+                     "--lazy-pages"));
   }
   return absl::OkStatus();
 }

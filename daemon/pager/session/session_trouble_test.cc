@@ -82,52 +82,5 @@ TEST_F(SessionTest, ASourceThatIsLostLaterFreezesTheTasks) {
   EXPECT_EQ(session_->stats().pages_lost, 0u);
 }
 
-TEST_F(SessionTest, WhenRestoreFailsTheTasksAreServedUntilTheyAreGone) {
-  target_.Connect(dir_.path());
-  target_.HandOver();
-  thread().On(Op::kHangUp, {});
-  ASSERT_TRUE(Eventually([this] { return State() == SessionState::kFailed; }));
-  ExpectImagePage(5, 5);
-  EXPECT_FALSE(session_->has_ended());
-  target_.Kill();
-  EXPECT_TRUE(WaitUntilEnded());
-  EXPECT_THAT(session_->Snapshot().trouble, HasSubstr("criu restore ended"));
-}
-
-TEST_F(SessionTest, ATaskOfAnotherCheckpointIsRefusedAndNeverReadsZeros) {
-  target_.Connect(dir_.path());
-  target_.HandOver(RestoredTarget::kImagePid + 1);
-  ASSERT_TRUE(Eventually([this] { return State() == SessionState::kFailed; }));
-  EXPECT_THAT(session_->Snapshot().trouble, HasSubstr("another checkpoint"));
-  // Whoever restores notices before anything runs.
-  ASSERT_TRUE(Eventually([this] { return thread().On(Op::kSay, {}, 7) != 0; }));
-  thread().StartRead(target_.page(0));
-  EXPECT_TRUE(thread().WaitUntilBlocked());
-  EXPECT_FALSE(session_->has_ended());
-  target_.Kill();
-  EXPECT_TRUE(WaitUntilEnded());
-}
-
-TEST_F(SessionTest, ATaskThatComesTwiceIsRefused) {
-  target_.Connect(dir_.path());
-  thread().On(Op::kHandOver, {}, RestoredTarget::kImagePid);
-  target_.HandOver();
-  ASSERT_TRUE(Eventually([this] { return State() == SessionState::kFailed; }));
-  EXPECT_THAT(session_->Snapshot().trouble, HasSubstr("came twice"));
-  ExpectImagePage(5, 5);
-  target_.Kill();
-  EXPECT_TRUE(WaitUntilEnded());
-}
-
-TEST_F(SessionTest, GarbageIsRefused) {
-  target_.Connect(dir_.path());
-  target_.HandOver();
-  thread().On(Op::kSay, {}, 0x20544547);
-  ASSERT_TRUE(Eventually([this] { return State() == SessionState::kFailed; }));
-  ExpectImagePage(5, 5);
-  target_.Kill();
-  EXPECT_TRUE(WaitUntilEnded());
-}
-
 }  // namespace
 }  // namespace pagelift

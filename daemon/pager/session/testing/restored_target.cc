@@ -167,9 +167,10 @@ void RestoredTarget::Kill(TargetThread& child) {
   kill(child.process(), SIGKILL);
 }
 
-void RestoredTarget::Connect(const std::string& work_dir) {
+void RestoredTarget::Connect(const std::string& work_dir, FeatureSet lacking) {
   TargetCommand connect;
   connect.op = Op::kConnect;
+  connect.value = static_cast<int32_t>(lacking.bits());
   const std::string path = absl::StrCat(work_dir, "/lazy-pages.socket");
   CHECK(path.size() < connect.path.size());
   std::memcpy(connect.path.data(), path.data(), path.size());

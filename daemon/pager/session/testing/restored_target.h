@@ -14,6 +14,7 @@
 #include "lib/base/unique_fd.h"
 #include "lib/memory/page.h"
 #include "lib/process/registered_ranges.h"
+#include "lib/uffd/features.h"
 
 namespace pagelift {
 
@@ -76,7 +77,8 @@ class RestoredTarget {
   RestoredTarget& operator=(const RestoredTarget&) = delete;
 
   // What restore does, at `work_dir`/lazy-pages.socket.
-  void Connect(const std::string& work_dir);
+  // With a userfaultfd as of a kernel that has no `lacking`.
+  void Connect(const std::string& work_dir, FeatureSet lacking = {});
   void HandOver(int32_t image_pid = kImagePid);  // And registers, and forgets.
   void Finish();                                 // Says so, and hangs up.
   // All of it.

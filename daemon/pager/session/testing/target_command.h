@@ -17,7 +17,8 @@ namespace pagelift {
 struct TargetCommand {
   enum class Op : uint32_t {
     // As `criu restore` does it, in this order.
-    kConnect,   // To the socket at `path`.
+    kConnect,   // To the socket at `path`, with a userfaultfd that lacks the
+                // features `value`.
     kHandOver,  // Pid `value` and the userfaultfd, which stays open here.
     kRegister,  // `range`, mapped anew.
     kForgetUserfaultFd,

@@ -88,7 +88,8 @@ class Target {
       case Op::kIdentify:
         return getpid();
       case Op::kConnect:
-        return Connect(command.path.data());
+        return Connect(command.path.data(),
+                       FeatureSet::FromBits(command.value));
       case Op::kHandOver:
         return HandOver(command.value);
       case Op::kRegister:
@@ -137,8 +138,9 @@ class Target {
     return -1;
   }
 
-  int64_t Connect(const char* path) {
-    absl::StatusOr<UserfaultFd> opened = UserfaultFd::Open(kLayoutEvents);
+  int64_t Connect(const char* path, FeatureSet lacking) {
+    absl::StatusOr<UserfaultFd> opened =
+        UserfaultFd::Open(kLayoutEvents - lacking);
     CHECK(opened.ok()) << "no userfaultfd can be opened: " << opened.status();
     uffd_.emplace(*std::move(opened));
     absl::StatusOr<FdChannel> connected = FdChannel::Connect(path);
