@@ -117,7 +117,7 @@ def restore_and_verify(scene: Scene, checkpoint: Checkpoint,
         work = folder / "work"
         state = folder / "state"
         restore = way.restore(guest, work)
-        watch = _Watch(guest, workload.comm, checkpoint.pids, restore)
+        watch = Watch(guest, workload.comm, checkpoint.pids, restore)
         with workload.load(guest):
             during = workload.verify(guest, state, watch)
             restore.wait_complete()
@@ -125,7 +125,7 @@ def restore_and_verify(scene: Scene, checkpoint: Checkpoint,
         return f"during: {during}\nafter: {after}\n{restore.report()}"
 
 
-class _Watch:
+class Watch:
     """Called while waiting: raises if the restore failed, or if a restored
     process was there and is no more."""
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,20 +54,27 @@ def park(scene: Scene, state: Path, comm: str) -> Checkpoint:
     memory for whoever asks at PARKED_PORT."""
     pids = scene.source.pids_called(comm)
     images = scene.make_folder("images")
+    dumping = start_parked(lambda status_fd: scene.source.start(
+        "criu dump --lazy-pages",
+        [*_dump_command(images, tools.criu_serving_pages()), "--lazy-pages",
+         "--address", scene.source.address, "--port", str(PARKED_PORT),
+         "--status-fd", str(status_fd)],
+        scene.folder / "dump-output.log", pass_fds=[status_fd]))
+    return Checkpoint(images, state, _save(scene, state), pids, dumping)
+
+
+def start_parked(start: Callable[[int], Process]) -> Process:
+    """Starts a dump, which is given a status descriptor, and returns when it
+    serves."""
     status_read, status_write = os.pipe()
     try:
-        dumping = scene.source.start(
-            "criu dump --lazy-pages",
-            [*_dump_command(images, tools.criu_serving_pages()), "--lazy-pages",
-             "--address", scene.source.address, "--port", str(PARKED_PORT),
-             "--status-fd", str(status_write)],
-            scene.folder / "dump-output.log", pass_fds=[status_write])
+        dumping = start(status_write)
         os.close(status_write)
-        wait_for_byte("criu dump --lazy-pages serving", status_read,
+        wait_for_byte(f"{dumping.name} serving", status_read,
                       meanwhile=dumping.raise_if_ended)
+        return dumping
     finally:
         os.close(status_read)
-    return Checkpoint(images, state, _save(scene, state), pids, dumping)
 
 
 def _dump_command(images: Path, criu: Path) -> list[str | Path]:

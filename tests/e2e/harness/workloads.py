@@ -52,6 +52,9 @@ class CommandedTarget(Workload):
         host.start_target(
             [tools.target(self._program), "--state", state, *self._options],
             state / "log")
+        self.wait_until_started(state)
+
+    def wait_until_started(self, state: Path) -> None:
         self._wait_for_answer(state, 0, nothing)
 
     def verify(self, guest: Host, state: Path,
