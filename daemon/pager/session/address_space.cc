@@ -47,12 +47,13 @@ UniqueFd OpenSpare() {
 
 }  // namespace
 
-AddressSpace::AddressSpace(UserfaultFd uffd, PageMap map, RangeSet regions,
-                           std::optional<PidFd> pid, SessionStats& stats)
+AddressSpace::AddressSpace(std::unique_ptr<TargetMemory> memory, PageMap map,
+                           RangeSet regions, std::optional<PidFd> pid,
+                           SessionStats& stats)
     : stats_(stats),
       pid_(std::move(pid)),
-      fd_(uffd.fd()),
-      uffd_(std::move(uffd)),
+      fd_(memory->fd()),
+      memory_(std::move(memory)),
       map_(std::move(map)),
       regions_(std::move(regions)) {
   if (pid_.has_value()) spare_fd_ = OpenSpare();
@@ -68,12 +69,12 @@ absl::Status AddressSpace::Drain(std::vector<PageFault>* faults,
 
 absl::Status AddressSpace::DrainLocked(std::vector<PageFault>* faults,
                                        ForkCallback on_fork) {
-  if (uffd_.has_value()) {
+  if (memory_ != nullptr) {
     SettleMovesLocked();
     RegisterGrowthAgainLocked();
   }
-  for (int reads = 0; uffd_.has_value() && reads < kMaxReads; ++reads) {
-    absl::StatusOr<absl::Span<Event>> events = uffd_->ReadEvents(buffer_);
+  for (int reads = 0; memory_ != nullptr && reads < kMaxReads; ++reads) {
+    absl::StatusOr<absl::Span<Event>> events = memory_->ReadEvents(buffer_);
     if (!events.ok() &&
         events.status().code() == absl::StatusCode::kResourceExhausted) {
       return events.status();
@@ -104,8 +105,13 @@ absl::Status AddressSpace::DrainLocked(std::vector<PageFault>* faults,
 
 void AddressSpace::ApplyLocked(Forked& event, ForkCallback on_fork) {
   stats_.forks.fetch_add(1, std::memory_order_relaxed);
-  UserfaultFd uffd = uffd_->OfForkedChild(std::move(event.child));
-  auto child = std::make_shared<AddressSpace>(std::move(uffd), map_.Fork(),
+  std::unique_ptr<TargetMemory> memory =
+      memory_->OfForkedChild(std::move(event.child));
+  PageMap map = map_.Fork();
+  for (PageRange part : displaced_.ranges()) {
+    map.Erase({part.first + kAside, part.count});
+  }
+  auto child = std::make_shared<AddressSpace>(std::move(memory), std::move(map),
                                               regions_, std::nullopt, stats_);
   child->InheritDoubts(*this);
   // Among the children of a process that is not known it cannot be found.
@@ -147,8 +153,7 @@ absl::StatusOr<RegisteredRanges> AddressSpace::Mappings() const {
   }
   // The child's descriptor may have been the last.
   spare_fd_.reset();
-  absl::StatusOr<RegisteredRanges> mappings =
-      RegisteredRanges::OfProcess(pid_->pid());
+  absl::StatusOr<RegisteredRanges> mappings = memory_->MappingsOf(pid_->pid());
   spare_fd_ = OpenSpare();
   return mappings;
 }
@@ -159,24 +164,15 @@ void AddressSpace::ApplyLocked(const Remapped& event) {
   const PageRange to{event.to, event.from.count};
   // What made room for this was no older event after all. It covers the tail,
   // too, by which the mapping has grown.
-  for (PageRange unmapped : std::exchange(disregarded_unmaps_, {})) {
-    if (unmapped.first == to.first) {
-      map_.Erase(unmapped);
+  for (const Disregarded& unmap : std::exchange(disregarded_, {})) {
+    if (unmap.first == to.first) {
+      map_.Erase(unmap.part);
     } else {
-      disregarded_unmaps_.push_back(unmapped);
+      disregarded_.push_back(unmap);
     }
   }
-  std::vector<PageRange> nothing_was = {to};
-  for (PageRange was : regions_.Intersect(to)) {
-    unmaps_due_.Insert(was);
-    nothing_was = Without(nothing_was, was);
-  }
-  for (PageRange part : nothing_was) {
-    // A target may make any number of them.
-    if (moved_in_.size() == kMostMoves) moved_in_.erase(moved_in_.begin());
-    moved_in_.push_back(part);
-  }
-  map_.Move(event.from.first, event.to, event.from.count);
+  MakeRoomLocked(to);
+  MoveLocked(event.from, event.to);
   // The old place stays registered until its unmap event, which does not come
   // after MREMAP_DONTUNMAP.
   regions_.Insert(to);
@@ -184,6 +180,57 @@ void AddressSpace::ApplyLocked(const Remapped& event) {
   for (PageRange range : {event.from, to}) {
     waiting_.Forget(range);
     WakeLocked(range);
+  }
+}
+
+void AddressSpace::MakeRoomLocked(PageRange to) {
+  std::vector<PageRange> nothing_was = {to};
+  for (PageRange was : regions_.Intersect(to)) {
+    unmaps_due_.Insert(was);
+    // What was moved away by an event that we know cannot be moved once more.
+    std::vector<PageRange> unexplained = {was};
+    for (PageRange part : vacated_.Intersect(was)) {
+      unexplained = Without(unexplained, part);
+    }
+    for (PageRange part : unexplained) {
+      map_.Move(part.first, part.first + kAside, part.count);
+      displaced_.Insert(part);
+    }
+    nothing_was = Without(nothing_was, was);
+  }
+  vacated_.Erase(to);
+  for (PageRange part : nothing_was) {
+    // A target may make any number of them.
+    if (moved_in_.size() == kMostMoves) moved_in_.erase(moved_in_.begin());
+    moved_in_.push_back({part, to.first});
+  }
+  map_.Erase(to);
+}
+
+void AddressSpace::MoveLocked(PageRange from, PageId to) {
+  const auto move = [&](PageRange part, PageCount aside) {
+    mu_.AssertHeld();
+    map_.Move(part.first + aside, to + (part.first - from.first), part.count);
+  };
+  std::vector<PageRange> still_there = {from};
+  const std::vector<PageRange> displaced = DisplacedIn(from);
+  for (PageRange part : displaced) {
+    move(part, kAside);
+    displaced_.Erase(part);
+    still_there = Without(still_there, part);
+  }
+  // An event moves one mapping, and not also one that has been moved into the
+  // middle of where it was.
+  const bool is_older = !displaced.empty();
+  const auto matters = [&](const MovedIn& moved) {
+    return is_older || from.first < moved.mapping;
+  };
+  for (PageRange part : StillMovedIn(from, matters, is_older)) {
+    still_there = Without(still_there, part);
+  }
+  for (PageRange part : still_there) {
+    move(part, PageCount(0));
+    vacated_.Insert(part);
   }
 }
 
@@ -196,22 +243,38 @@ void AddressSpace::ApplyLocked(const Removed& event) {
 
 void AddressSpace::ApplyLocked(const Unmapped& event) {
   stats_.unmaps.fetch_add(1, std::memory_order_relaxed);
-  disregarded_unmaps_.erase(
-      std::remove_if(disregarded_unmaps_.begin(), disregarded_unmaps_.end(),
-                     [&](PageRange r) { return r.Overlaps(event.range); }),
-      disregarded_unmaps_.end());
+  disregarded_.erase(std::remove_if(disregarded_.begin(), disregarded_.end(),
+                                    [&](const Disregarded& d) {
+                                      return d.part.Overlaps(event.range);
+                                    }),
+                     disregarded_.end());
   // One thread's unmap event may come after another thread's remap to the same
   // place: it is then about what lay there before.
-  std::vector<PageRange> kept = unmaps_due_.Intersect(event.range);
-  unmaps_due_.Erase(event.range);
   RangeSet gone;
   gone.Insert(event.range);
-  for (PageRange range : kept) gone.Erase(range);
-  for (PageRange range : gone.ranges()) {
-    for (PageRange part : StillMovedIn(range)) kept.push_back(part);
+  // This is what follows a remap that was read: nothing is there.
+  for (PageRange range : vacated_.Intersect(event.range)) {
+    DropLocked(range);
+    gone.Erase(range);
   }
-  for (PageRange range : kept) gone.Erase(range);
-  if (!kept.empty()) disregarded_unmaps_.push_back(event.range);
+  vacated_.Erase(event.range);
+  for (PageRange range : unmaps_due_.Intersect(event.range)) {
+    for (PageRange due : gone.Intersect(range)) {
+      unmaps_due_.Erase(due);
+      ForgetDisplacedLocked(due);
+      gone.Erase(due);
+    }
+  }
+  for (PageRange range : gone.ranges()) {
+    // Kept too long, an extent of unmapped pages harms nobody: its pages answer
+    // "no such mapping" and are let go. Dropped wrongly, data would read as
+    // zeros.
+    const auto all = [](const MovedIn&) { return true; };
+    for (PageRange part : StillMovedIn(range, all, true)) {
+      gone.Erase(part);
+      disregarded_.push_back({event.range.first, part});
+    }
+  }
   for (PageRange range : gone.ranges()) DropLocked(range);
   WakeLocked(event.range);
 }
@@ -219,30 +282,39 @@ void AddressSpace::ApplyLocked(const Unmapped& event) {
 void AddressSpace::DropLocked(PageRange range) {
   map_.Erase(range);
   regions_.Erase(range);
-  moved_in_ = Without(moved_in_, range);
+  std::vector<MovedIn> rest;
+  for (const MovedIn& moved : moved_in_) {
+    for (PageRange part : Without({moved.pages}, range)) {
+      rest.push_back({part, moved.mapping});
+    }
+  }
+  moved_in_ = std::move(rest);
   waiting_.Forget(range);
 }
 
-std::vector<PageRange> AddressSpace::StillMovedIn(PageRange range) const {
-  std::vector<PageRange> moved_in;
-  for (PageRange moved : moved_in_) {
-    if (moved.Overlaps(range)) moved_in.push_back(moved);
+std::vector<PageRange> AddressSpace::StillMovedIn(
+    PageRange range, absl::FunctionRef<bool(const MovedIn&)> matters,
+    bool otherwise) const {
+  std::vector<MovedIn> moved_in;
+  for (const MovedIn& moved : moved_in_) {
+    if (moved.pages.Overlaps(range) && matters(moved)) {
+      moved_in.push_back(moved);
+    }
   }
   if (moved_in.empty()) return {};
   absl::StatusOr<RegisteredRanges> mappings = Mappings();
   std::vector<PageRange> still;
-  for (PageRange moved : moved_in) {
-    const PageRange part = moved.Intersect(range);
-    // Kept too long, an extent of unmapped pages harms nobody: its pages answer
-    // "no such mapping" and are let go. Dropped wrongly, data would read as
-    // zeros.
+  for (const MovedIn& moved : moved_in) {
+    const PageRange part = moved.pages.Intersect(range);
     if (!mappings.ok()) {
-      still.push_back(part);
+      if (otherwise) still.push_back(part);
       continue;
     }
     for (const Mapping& mapping : mappings->mappings()) {
       // One that begins before has grown to here since.
-      if (!mapping.registered() || mapping.pages.first < moved.first) continue;
+      if (!mapping.registered() || mapping.pages.first < moved.mapping) {
+        continue;
+      }
       const PageRange there = mapping.pages.Intersect(part);
       if (!there.empty()) still.push_back(there);
     }
@@ -250,9 +322,42 @@ std::vector<PageRange> AddressSpace::StillMovedIn(PageRange range) const {
   return still;
 }
 
+std::vector<PageRange> AddressSpace::DisplacedIn(PageRange range) const {
+  const std::vector<PageRange> displaced = displaced_.Intersect(range);
+  if (displaced.empty()) return {};
+  // If what was moved in has left by events that we know, or is still there
+  // now, the event is not about that.
+  absl::StatusOr<RegisteredRanges> mappings = Mappings();
+  RangeSet moved_on;
+  for (PageRange part : displaced) moved_on.Insert(part);
+  for (PageRange part : displaced) {
+    std::vector<PageRange> there = regions_.Intersect(part);
+    for (PageRange left : vacated_.Intersect(part))
+      there = Without(there, left);
+    RangeSet known_there;
+    for (PageRange here : there) known_there.Insert(here);
+    if (mappings.ok()) {
+      for (PageRange here : mappings->RegisteredIn(part)) {
+        known_there.Erase(here);
+      }
+    } else {
+      known_there = RangeSet();
+    }
+    for (PageRange newer : known_there.ranges()) moved_on.Erase(newer);
+  }
+  return moved_on.ranges();
+}
+
+void AddressSpace::ForgetDisplacedLocked(PageRange range) {
+  for (PageRange part : displaced_.Intersect(range)) {
+    map_.Erase({part.first + kAside, part.count});
+  }
+  displaced_.Erase(range);
+}
+
 void AddressSpace::SettleMovesLocked() {
   if (moved_in_.empty() && unmaps_due_.empty()) return;
-  const Registration registration = uffd_->Probe(kAnyPage);
+  const Registration registration = memory_->Probe(kAnyPage);
   if (registration != Registration::kRegistered &&
       registration != Registration::kNotRegistered) {
     return;
@@ -261,7 +366,11 @@ void AddressSpace::SettleMovesLocked() {
   // was read.
   moved_in_.clear();
   unmaps_due_ = RangeSet();
-  disregarded_unmaps_.clear();
+  vacated_ = RangeSet();
+  while (!displaced_.empty()) {
+    ForgetDisplacedLocked(displaced_.ranges().front());
+  }
+  disregarded_.clear();
   has_recent_moves_.store(false, std::memory_order_release);
 }
 
@@ -270,7 +379,7 @@ void AddressSpace::SettleMovesLocked() {
 AddressSpace::Answer AddressSpace::Resolve(PageId page, ImagePage* image) {
   last_fault_.store(page.raw(), std::memory_order_relaxed);
   absl::ReaderMutexLock lock(&mu_);
-  if (!uffd_.has_value() || gone()) return Answer::kGone;
+  if (memory_ == nullptr || gone()) return Answer::kGone;
   std::optional<PageMap::Location> location = map_.Find(page);
   if (!location.has_value()) return ResolveZero(page);
   *image = location->image;
@@ -294,21 +403,23 @@ AddressSpace::Answer AddressSpace::Resolve(PageId page, ImagePage* image) {
       // Mostly an old message. But a page that was installed and is missing
       // again without an event (a guard region that came and went) reads as
       // zeros, and the kernel refuses a zero page where a page is.
-      return AnswerOutcome(page, uffd_->Zero(OnePage(page), WakeMode::kWake));
+      return AnswerOutcome(page, memory_->Zero(OnePage(page), WakeMode::kWake));
     case PageState::kLost:
-      return AnswerOutcome(page, uffd_->Poison(OnePage(page), WakeMode::kWake));
+      return AnswerOutcome(page,
+                           memory_->Poison(OnePage(page), WakeMode::kWake));
   }
   return Answer::kAnswered;
 }
 
 AddressSpace::Answer AddressSpace::ResolveEarly(PageId page, ImagePage* image) {
   absl::ReaderMutexLock lock(&mu_);
-  if (!uffd_.has_value() || gone()) return Answer::kGone;
+  if (memory_ == nullptr || gone()) return Answer::kGone;
   std::optional<PageMap::Location> location = map_.Find(page);
   if (!location.has_value() || location->state != PageState::kMissing) {
     return Answer::kAnswered;
   }
-  if (uffd_->Probe(page) != Registration::kRegistered) return Answer::kDeferred;
+  if (memory_->Probe(page) != Registration::kRegistered)
+    return Answer::kDeferred;
   *image = location->image;
   return map_.Transition(page, PageState::kMissing, PageState::kRequested)
              ? Answer::kFetch
@@ -321,11 +432,11 @@ AddressSpace::Answer AddressSpace::ResolveZero(PageId page) {
       PageRange::Between(page, block_limit));
   PageRange zero = OnePage(page);
   if (region.Contains(page)) zero = map_.UncoveredAround(page, region);
-  InstallResult result = uffd_->Zero(zero, WakeMode::kWake);
+  InstallResult result = memory_->Zero(zero, WakeMode::kWake);
   if (result.outcome == InstallResult::Outcome::kRangeGone &&
       PageCount(1) < zero.count) {
     // Perhaps only a border between two mappings.
-    result = uffd_->Zero(OnePage(page), WakeMode::kWake);
+    result = memory_->Zero(OnePage(page), WakeMode::kWake);
   }
   stats_.pages_zeroed.fetch_add(result.installed.raw(),
                                 std::memory_order_relaxed);
@@ -379,7 +490,7 @@ bool AddressSpace::complete() const {
 
 bool AddressSpace::Detach(ForkCallback on_fork) {
   absl::WriterMutexLock lock(&mu_);
-  if (!uffd_.has_value()) return true;
+  if (memory_ == nullptr) return true;
   std::vector<PageFault> faults;  // All woken below.
   if (!DrainLocked(&faults, on_fork).ok()) return false;
   const PageMap::Counts counts = map_.counts();
@@ -388,10 +499,10 @@ bool AddressSpace::Detach(ForkCallback on_fork) {
   }
   for (PageRange region : regions_.ranges()) {
     // Fails where nothing is mapped any more, which is as good.
-    absl::Status ignored = uffd_->Unregister(region);
+    absl::Status ignored = memory_->Unregister(region);
     WakeLocked(region);
   }
-  uffd_.reset();
+  memory_.reset();
   closed_.store(true, std::memory_order_release);
   return true;
 }
@@ -399,7 +510,7 @@ bool AddressSpace::Detach(ForkCallback on_fork) {
 void AddressSpace::Bury() {
   absl::WriterMutexLock lock(&mu_);
   CHECK(gone()) << "I4: closing the userfaultfd of a target that lives";
-  uffd_.reset();
+  memory_.reset();
   map_ = PageMap();
   waiting_.Forget({PageId(0), PageCount(~uint64_t{0} >> kPageShift)});
   closed_.store(true, std::memory_order_release);
@@ -407,8 +518,8 @@ void AddressSpace::Bury() {
 
 void AddressSpace::CheckAlive() {
   absl::ReaderMutexLock lock(&mu_);
-  if (!uffd_.has_value()) return;
-  if (uffd_->Probe(kAnyPage) == Registration::kTargetGone) MarkGone();
+  if (memory_ == nullptr) return;
+  if (memory_->Probe(kAnyPage) == Registration::kTargetGone) MarkGone();
 }
 
 }  // namespace pagelift

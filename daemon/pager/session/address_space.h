@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "daemon/pager/session/page_cursor.h"
 #include "daemon/pager/session/session_stats.h"
+#include "daemon/pager/session/target_memory.h"
 #include "daemon/pager/session/waiting_faults.h"
 #include "lib/base/unique_fd.h"
 #include "lib/memory/page.h"
@@ -22,7 +23,6 @@
 #include "lib/process/registered_ranges.h"
 #include "lib/process/stuck_mremap.h"
 #include "lib/uffd/event.h"
-#include "lib/uffd/userfault_fd.h"
 
 namespace pagelift {
 
@@ -63,10 +63,10 @@ class AddressSpace {
     kGone,
   };
 
-  // `regions` is what is registered with `uffd`; `stats` must outlive this.
+  // `regions` is what is registered there; `stats` must outlive this.
   // `pid` is missing for forked children, whose fork event does not tell it.
-  AddressSpace(UserfaultFd uffd, PageMap map, RangeSet regions,
-               std::optional<PidFd> pid, SessionStats& stats);
+  AddressSpace(std::unique_ptr<TargetMemory> memory, PageMap map,
+               RangeSet regions, std::optional<PidFd> pid, SessionStats& stats);
 
   // A child of a process that is known is held when its parent's Drain() gives
   // it out: nothing is installed, its events are not to be read, and the child,
@@ -163,8 +163,22 @@ class AddressSpace {
       PageState::kMissing | PageState::kRequested;
   // To ask how an address space is; what lies there does not matter.
   static constexpr PageId kAnyPage{1 << 16};
+  // Beyond all addresses that a target can have.
+  static constexpr PageCount kAside{uint64_t{1} << 48};
+  static bool IsAside(PageRange pages) {
+    return kAside.raw() <= pages.first.raw();
+  }
   static PageRange OnePage(PageId page) { return {page, PageCount(1)}; }
 
+  struct MovedIn {
+    PageRange pages;
+    PageId mapping;  // Where what was moved begins.
+  };
+  // Of an unmap event from `first` on, which did not tell of this part.
+  struct Disregarded {
+    PageId first;
+    PageRange part;
+  };
   struct Doubt {
     PageId page;
     absl::Duration since;  // MonotonicNow().
@@ -177,11 +191,22 @@ class AddressSpace {
   void ApplyLocked(const Remapped& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(const Removed& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(const Unmapped& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Where memory is moved to, and from where.
+  void MakeRoomLocked(PageRange to) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void MoveLocked(PageRange from, PageId to) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DropLocked(PageRange range) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // The parts of `range` where what was moved in may still be.
-  std::vector<PageRange> StillMovedIn(PageRange range) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The parts of `range` where what was moved in, and matters, still is; all or
+  // none of it, `otherwise`, if the mappings are not known.
+  std::vector<PageRange> StillMovedIn(
+      PageRange range, absl::FunctionRef<bool(const MovedIn&)> matters,
+      bool otherwise) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SettleMovesLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The parts of `range` from which an event moves what was displaced, and not
+  // what lies there now.
+  std::vector<PageRange> DisplacedIn(PageRange range) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ForgetDisplacedLocked(PageRange range)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Where `call` has grown to, if that is certain.
   std::vector<PageRange> GrownBy(const StuckMremap& call,
                                  const RegisteredRanges& mappings) const
@@ -190,7 +215,8 @@ class AddressSpace {
   void InheritDoubts(const AddressSpace& parent)
       ABSL_LOCKS_EXCLUDED(doubts_mu_);
   // Of the target; unknown for forked children.
-  absl::StatusOr<RegisteredRanges> Mappings() const;
+  absl::StatusOr<RegisteredRanges> Mappings() const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   Answer ResolveZero(PageId page) ABSL_SHARED_LOCKS_REQUIRED(mu_);
   Answer AnswerOutcome(PageId page, const InstallResult& result)
@@ -215,7 +241,7 @@ class AddressSpace {
   EventBuffer buffer_;  // The event thread's.
 
   mutable absl::Mutex mu_;
-  std::optional<UserfaultFd> uffd_ ABSL_GUARDED_BY(mu_);
+  std::unique_ptr<TargetMemory> memory_ ABSL_GUARDED_BY(mu_);
   // Its states change under the shared lock, its structure under the exclusive.
   PageMap map_ ABSL_GUARDED_BY(mu_);
   RangeSet regions_ ABSL_GUARDED_BY(mu_);
@@ -223,12 +249,19 @@ class AddressSpace {
   // where something was registered when a remap moved memory there. It had been
   // unmapped by another thread, whose event is still to come.
   RangeSet unmaps_due_ ABSL_GUARDED_BY(mu_);
+  // What lay there, if the map had it, was perhaps moved away and not unmapped,
+  // by an event that is still to come: it is kept in the map, at kAside from
+  // its place.
+  RangeSet displaced_ ABSL_GUARDED_BY(mu_);
+  // From where a remap that was read has moved everything; the unmap event that
+  // mostly follows has not been read.
+  RangeSet vacated_ ABSL_GUARDED_BY(mu_);
   // And where nothing was, as far as we knew: no event tells of a mapping that
   // grew in place. An unmap event may be about that.
-  std::vector<PageRange> moved_in_ ABSL_GUARDED_BY(mu_);
+  std::vector<MovedIn> moved_in_ ABSL_GUARDED_BY(mu_);
   std::atomic<bool> has_recent_moves_{false};  // Any of these.
   // The unmap events that were taken for such older ones.
-  std::vector<PageRange> disregarded_unmaps_ ABSL_GUARDED_BY(mu_);
+  std::vector<Disregarded> disregarded_ ABSL_GUARDED_BY(mu_);
   // What FreeStuckGrowth() has taken from missing faults, until the events of
   // its moves are there.
   std::vector<PageRange> growing_ ABSL_GUARDED_BY(mu_);

@@ -38,25 +38,26 @@ absl::Status AddressSpace::FreeStuckGrowth() {
   {
     // Far cheaper than to look at all threads.
     absl::ReaderMutexLock lock(&mu_);
-    if (!uffd_.has_value() ||
-        uffd_->Probe(kAnyPage) != Registration::kEventPending) {
+    if (memory_ == nullptr ||
+        memory_->Probe(kAnyPage) != Registration::kEventPending) {
       return absl::OkStatus();
     }
   }
   ASSIGN_OR_RETURN(std::vector<StuckMremap> calls,
                    FindStuckMremaps(pid_->pid()));
   if (calls.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(RegisteredRanges mappings, Mappings());
   absl::WriterMutexLock lock(&mu_);
+  if (memory_ == nullptr) return absl::OkStatus();
+  ASSIGN_OR_RETURN(RegisteredRanges mappings, Mappings());
   // A queued event may be about any of this.
-  if (!uffd_.has_value() || HasMessages(fd_) ||
-      uffd_->Probe(kAnyPage) != Registration::kEventPending) {
+  if (HasMessages(fd_) ||
+      memory_->Probe(kAnyPage) != Registration::kEventPending) {
     return absl::OkStatus();
   }
   for (const StuckMremap& call : calls) {
     for (PageRange grown : GrownBy(call, mappings)) {
       absl::StatusOr<OperationSet> registered =
-          uffd_->Register(grown, FaultKind::kWriteProtect);
+          memory_->Register(grown, FaultKind::kWriteProtect);
       if (!registered.ok()) {
         LOG(Error) << "freeing " << grown << ": " << registered.status();
         continue;
@@ -101,7 +102,7 @@ void AddressSpace::RegisterGrowthAgainLocked() {
   for (PageRange range : growing_) {
     // Fails where another thread has unmapped it.
     absl::StatusOr<OperationSet> registered =
-        uffd_->Register(range, FaultKind::kMissing);
+        memory_->Register(range, FaultKind::kMissing);
     if (!registered.ok()) {
       LOG(Debug) << "registering " << range << ": " << registered.status();
     }

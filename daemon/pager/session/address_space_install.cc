@@ -21,12 +21,16 @@ AddressSpace::Outcome AddressSpace::Install(ImageRange range,
                                             PageCursor::Pieces pieces,
                                             PageCount skip) {
   absl::ReaderMutexLock lock(&mu_);
-  if (!uffd_.has_value() || gone()) return Outcome::kGone;
+  if (memory_ == nullptr || gone()) return Outcome::kGone;
   if (held()) return Outcome::kEventPending;
   Outcome outcome = Outcome::kDone;
   map_.ForEachTarget(range, kWanted, [&](const PageMap::Piece& piece) {
     mu_.AssertReaderHeld();
     if (outcome != Outcome::kDone) return;
+    if (IsAside(piece.pages)) {
+      outcome = Outcome::kEventPending;
+      return;
+    }
     if (pieces.empty()) {
       outcome = InstallRun(piece.pages, {});
       return;
@@ -50,9 +54,9 @@ AddressSpace::Outcome AddressSpace::InstallRun(
   while (!rest.empty()) {
     absl::Span<const std::byte> left =
         zero ? bytes : bytes.last(rest.count.bytes());
-    InstallResult result = zero
-                               ? uffd_->Zero(rest, WakeMode::kWake)
-                               : uffd_->Copy(rest.first, left, WakeMode::kWake);
+    InstallResult result =
+        zero ? memory_->Zero(rest, WakeMode::kWake)
+             : memory_->Copy(rest.first, left, WakeMode::kWake);
     PageCount settled = result.installed;
     if (PageCount(0) < settled) MarkInstalled({rest.first, settled});
     switch (result.outcome) {
@@ -118,14 +122,14 @@ void AddressSpace::MarkLost(PageRange pages) {
   stats_.pages_lost.fetch_add(changed.raw(), std::memory_order_relaxed);
   // Where that is not possible now, those who wait look again, and Resolve()
   // poisons page by page.
-  uffd_->Poison(pages, WakeMode::kLeaveAsleep);
+  memory_->Poison(pages, WakeMode::kLeaveAsleep);
   waiting_.Forget(pages);
   WakeLocked(pages);
 }
 
 AddressSpace::Outcome AddressSpace::Lose(ImageRange range) {
   absl::ReaderMutexLock lock(&mu_);
-  if (!uffd_.has_value() || gone()) return Outcome::kGone;
+  if (memory_ == nullptr || gone()) return Outcome::kGone;
   map_.ForEachTarget(range, kWanted, [&](const PageMap::Piece& piece) {
     mu_.AssertReaderHeld();
     MarkLost(piece.pages);
@@ -147,7 +151,7 @@ void AddressSpace::GiveBack(ImageRange range) {
 std::optional<PageMap::Piece> AddressSpace::ClaimMissing(PageId from,
                                                          PageCount most) {
   absl::ReaderMutexLock lock(&mu_);
-  if (!uffd_.has_value() || gone() || held()) return std::nullopt;
+  if (memory_ == nullptr || gone() || held()) return std::nullopt;
   return map_.ClaimMissing(from, most);
 }
 
@@ -161,15 +165,15 @@ bool AddressSpace::SettleDoubts() {
   std::vector<Doubt> still;
   {
     absl::WriterMutexLock lock(&mu_);
-    if (uffd_.has_value()) SettleMovesLocked();
+    if (memory_ != nullptr) SettleMovesLocked();
     for (const Doubt& doubt : doubts) {
-      if (!uffd_.has_value() || gone()) return false;
+      if (memory_ == nullptr || gone()) return false;
       std::optional<PageMap::Location> location = map_.Find(doubt.page);
       if (!location.has_value() || location->state != PageState::kRequested) {
         continue;
       }
       const PageRange page = OnePage(doubt.page);
-      Registration registration = uffd_->Probe(doubt.page);
+      Registration registration = memory_->Probe(doubt.page);
       if (registration == Registration::kTargetGone) {
         MarkGone();
       } else if (registration == Registration::kRegistered) {
@@ -194,7 +198,7 @@ bool AddressSpace::SettleDoubts() {
 }
 
 void AddressSpace::WakeLocked(PageRange pages) {
-  absl::Status status = uffd_->Wake(pages);
+  absl::Status status = memory_->Wake(pages);
   if (!status.ok()) LOG(Error) << "waking " << pages << ": " << status;
 }
 

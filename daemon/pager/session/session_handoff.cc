@@ -114,9 +114,9 @@ absl::Status Session::TakeTask(TaskArrived& task) {
   for (PageRange region : description->lazy_regions) regions.Insert(region);
   LOG(Info) << "task " << task.image_pid << " (pid " << task.host_pid
             << " here): " << map.counts().missing.raw() << " lazy pages";
-  auto space = std::make_shared<AddressSpace>(std::move(uffd), std::move(map),
-                                              std::move(regions),
-                                              std::move(pid), stats_);
+  auto space = std::make_shared<AddressSpace>(
+      MemoryBehind(std::move(uffd)), std::move(map), std::move(regions),
+      std::move(pid), stats_);
   lineage_of_[space.get()] = lineages_[index].get();
   lineages_[index]->Add(space);
   WatchSpace(space);
@@ -186,8 +186,9 @@ void Session::Disbelieve(HandoffEvent& event) {
 }
 
 void Session::Freeze(UserfaultFd uffd, std::optional<PidFd> pid) {
-  auto space = std::make_shared<AddressSpace>(
-      std::move(uffd), PageMap(), RangeSet(), std::move(pid), stats_);
+  auto space =
+      std::make_shared<AddressSpace>(MemoryBehind(std::move(uffd)), PageMap(),
+                                     RangeSet(), std::move(pid), stats_);
   {
     absl::MutexLock lock(&mu_);
     frozen_.push_back(space);

@@ -31,7 +31,8 @@ class SweeperTest : public ::testing::Test {
       ASSERT_OK(map.Add(pages_.back()->range(), ImagePage(image)));
       image += size.raw();
       spaces_.push_back(std::make_shared<AddressSpace>(
-          std::move(uffd), std::move(map), RangeSet(), std::nullopt, stats_));
+          MemoryBehind(std::move(uffd)), std::move(map), RangeSet(),
+          std::nullopt, stats_));
       lineage_.Add(spaces_.back());
     }
     sweeper_.emplace(
