@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/fault_guard.h"
+#include "lib/base/log.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/image/checkpoint_metadata.h"
@@ -207,6 +208,17 @@ absl::StatusOr<StoredRun> CheckpointImage::Read(ImageRange range) const {
   PageCount skipped = part.first - segment.range.first;
   return StoredRun{part.count,
                    {segment.bytes + skipped.bytes(), part.count.bytes()}};
+}
+
+PagesCheck CheckpointImage::Check(ImageRange range) const {
+  const absl::StatusOr<StoredRun> run = Read(range);
+  CHECK(run.ok()) << run.status().ToString();
+  // Not by segment: what lies in two files may be one.
+  auto file = std::find_if(
+      files_.begin(), files_.end(),
+      [&](const PagesFile& f) { return f.Has(run->bytes.data()); });
+  CHECK(file != files_.end()) << "contents of " << range << " are of no file";
+  return file->Check(run->bytes);
 }
 
 }  // namespace pagelift

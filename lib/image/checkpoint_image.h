@@ -28,8 +28,8 @@ enum class OpenMode {
 // them alike, wherever the contents lie: in the directory's own pages files, in
 // those of parent images, or elsewhere. Eagerly restored pages have no number.
 //
-// Thread-safe, immutable. The files may be removed after Open(), but neither
-// truncated nor overwritten.
+// Thread-safe, immutable. The files may be removed after Open(), but not
+// overwritten; pages that are truncated away or punched out are lost.
 class CheckpointImage : public PageStore {
  public:
   // Reads all metadata and checks it, and the sizes of the pages files. An
@@ -43,6 +43,7 @@ class CheckpointImage : public PageStore {
 
   // In addition to the contract: kNotFound for pages without contents.
   absl::StatusOr<StoredRun> Read(ImageRange range) const override;
+  PagesCheck Check(ImageRange range) const override;
 
   // Whether pages to be served come from a parent image. Restore would read
   // them itself: see restore_view.h.

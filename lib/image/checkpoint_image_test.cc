@@ -365,5 +365,27 @@ TEST_F(CheckpointImageTest, ATaskWithoutLazyPagesIsAllRight) {
   EXPECT_THAT(image->description().tasks[0].extents, IsEmpty());
 }
 
+TEST_F(CheckpointImageTest, AsksTheFileThatHasThePages) {
+  Builder()
+      .AddPages(Pages(0x1000, 4), kLazy | kPresent)
+      .AddTask(8, 7)
+      .AddMapping(kHeap, MappingKind::kAnonymous)
+      .AddPages(Pages(0x1000, 4), kLazy | kPresent)
+      .Write();
+  ASSERT_OK_AND_ASSIGN(auto image, Open());
+  std::filesystem::resize_file(dir_.Join("dump/pages-2.img"), 3 * kPageSize);
+  PagesCheck check = image->Check(Image(0, 8));
+  EXPECT_OK(check.status);
+  EXPECT_EQ(check.count, PageCount(4));
+  check = image->Check(Image(4, 4));
+  EXPECT_OK(check.status);
+  EXPECT_EQ(check.count, PageCount(3));
+  check = image->Check(Image(7, 1));
+  EXPECT_THAT(check.status,
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr("pages-2.img was truncated to 12288 bytes")));
+  EXPECT_EQ(check.count, PageCount(1));
+}
+
 }  // namespace
 }  // namespace pagelift

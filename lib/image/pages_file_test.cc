@@ -1,16 +1,28 @@
 #include "lib/image/pages_file.h"
 
-#include <fstream>
-#include <string>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/base/fault_guard.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
+#include "lib/base/unique_fd.h"
 
 namespace pagelift {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -77,6 +89,128 @@ TEST_F(PagesFileTest, NoPagesMeansAnEmptyFile) {
   EXPECT_OK(Open(0));
   Write(Page('a'));
   EXPECT_THAT(Open(0), StatusIs(absl::StatusCode::kDataLoss));
+}
+
+// On file systems that fill a hole when it is read, and that do not.
+class PunchedPagesFileTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  // Opens 'a' zero zero zero zero 'b' 'c' 'd'.
+  void SetUp() override {
+    std::string folder = std::string(GetParam()) + "/pagelift.XXXXXX";
+    if (mkdtemp(folder.data()) == nullptr) {
+      GTEST_SKIP() << folder << ": errno " << errno;
+    }
+    folder_ = folder;
+    path_ = folder + "/pages-3.img";
+    WriteFile(path_, Page('a') + std::string(4 * kPageSize, 0) + Page('b') +
+                         Page('c') + Page('d'));
+    ASSERT_OK_AND_ASSIGN(ImageDirectory directory,
+                         ImageDirectory::Open(folder));
+    ASSERT_OK_AND_ASSIGN(PagesFile file,
+                         PagesFile::Open(directory, 3, PageCount(8)));
+    file_.emplace(std::move(file));
+  }
+
+  void TearDown() override {
+    if (!folder_.empty()) std::filesystem::remove_all(folder_);
+  }
+
+  void Punch(uint64_t first, uint64_t count) {
+    const UniqueFd fd(open(path_.c_str(), O_WRONLY | O_CLOEXEC));
+    ASSERT_EQ(fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                        first * kPageSize, count * kPageSize),
+              0);
+  }
+
+  absl::Span<const std::byte> Pages(uint64_t first, uint64_t count) const {
+    return file_->Pages(PageCount(first), PageCount(count));
+  }
+
+  // Looks at them before, as whoever asks has.
+  PagesCheck Check(uint64_t first, uint64_t count) const {
+    for (uint64_t page = first; page < first + count; ++page) {
+      RunGuarded([&] {
+        (void)*static_cast<volatile const std::byte*>(Pages(page, 1).data());
+      });
+    }
+    return file_->Check(Pages(first, count));
+  }
+
+  void ExpectIntact(uint64_t first, uint64_t asked, uint64_t count) const {
+    const PagesCheck check = Check(first, asked);
+    EXPECT_OK(check.status);
+    EXPECT_EQ(check.count, PageCount(count));
+  }
+
+  void ExpectLost(uint64_t first, uint64_t asked, uint64_t count,
+                  const std::string& why) const {
+    const PagesCheck check = Check(first, asked);
+    EXPECT_THAT(
+        check.status,
+        StatusIs(absl::StatusCode::kDataLoss,
+                 AllOf(HasSubstr(path_), HasSubstr(why),
+                       HasSubstr(absl::StrCat("offset ", first * kPageSize)))));
+    EXPECT_EQ(check.count, PageCount(count));
+  }
+
+  std::string folder_;
+  std::string path_;
+  std::optional<PagesFile> file_;
+};
+
+INSTANTIATE_TEST_SUITE_P(, PunchedPagesFileTest,
+                         ::testing::Values("/tmp", "/dev/shm"),
+                         [](const auto& folder) {
+                           return folder.index == 0 ? "Tmp" : "DevShm";
+                         });
+
+TEST_P(PunchedPagesFileTest, ZerosThatWereDumpedAreIntact) {
+  ExpectIntact(1, 4, 4);
+  ExpectIntact(4, 1, 1);
+}
+
+TEST_P(PunchedPagesFileTest, AHoleBesideZerosIsLostHoweverOftenItIsRead) {
+  ASSERT_NO_FATAL_FAILURE(Punch(5, 2));
+  for (int i = 0; i < 2; ++i) {
+    ExpectIntact(1, 4, 4);
+    ExpectLost(5, 2, 2, "hole");
+    ExpectLost(5, 1, 1, "hole");
+    ExpectLost(6, 1, 1, "hole");
+  }
+  EXPECT_THAT(Pages(7, 1), Each(std::byte{'d'}));
+}
+
+TEST_P(PunchedPagesFileTest, AHoleAmongZerosIsLostAndTheyAreNot) {
+  ASSERT_NO_FATAL_FAILURE(Punch(2, 1));
+  ExpectIntact(1, 1, 1);
+  ExpectLost(2, 1, 1, "hole");
+  ExpectIntact(3, 2, 2);
+}
+
+TEST_P(PunchedPagesFileTest, HolesAtTheEndsOfTheFileAreLost) {
+  ASSERT_NO_FATAL_FAILURE(Punch(0, 1));
+  ASSERT_NO_FATAL_FAILURE(Punch(7, 1));
+  ExpectLost(0, 1, 1, "do not run `criu dedup`");
+  ExpectIntact(1, 4, 4);
+  ExpectLost(7, 1, 1, "another copy of the checkpoint");
+}
+
+TEST_P(PunchedPagesFileTest, AFileThatIsRemovedIsStillAsked) {
+  ASSERT_NO_FATAL_FAILURE(Punch(6, 1));
+  ASSERT_EQ(unlink(path_.c_str()), 0);
+  const PagesFile moved = *std::move(file_);
+  file_.reset();
+  const PagesCheck check = moved.Check(moved.Pages(PageCount(6), PageCount(2)));
+  EXPECT_THAT(check.status, StatusIs(absl::StatusCode::kDataLoss));
+  EXPECT_EQ(check.count, PageCount(1));
+}
+
+TEST_P(PunchedPagesFileTest, WhatIsTruncatedIsLost) {
+  ASSERT_EQ(truncate(path_.c_str(), 3 * kPageSize), 0);
+  ExpectIntact(1, 2, 2);
+  ExpectLost(3, 5, 5, "truncated to 12288 bytes");
+  ASSERT_EQ(truncate(path_.c_str(), 8 * kPageSize), 0);
+  ExpectLost(3, 5, 5, "hole");
 }
 
 }  // namespace

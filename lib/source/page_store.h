@@ -3,6 +3,7 @@
 
 #include <cstddef>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "lib/memory/page.h"
@@ -20,6 +21,14 @@ struct StoredRun {
   absl::Span<const std::byte> bytes;
 };
 
+// What the file itself says of the first pages of a range.
+struct PagesCheck {
+  PageCount count;  // At least one.
+  // OK: they are in the file. kDataLoss: they no longer are, and what reads as
+  // zeros in their place is not what was dumped.
+  absl::Status status;
+};
+
 // The page contents of one checkpoint on this machine.
 //
 // Thread-safe, immutable. Held by shared_ptr, so that a message on its way to a
@@ -32,6 +41,11 @@ class PageStore {
   // kOutOfRange for pages the image does not have, kDataLoss for pages that it
   // should have and does not (a hole, a truncated file).
   virtual absl::StatusOr<StoredRun> Read(ImageRange range) const = 0;
+
+  // To be asked about pages that read as zeros or cannot be read, after that:
+  // they may have been taken out of the file since it was opened. REQUIRES:
+  // Read() returned contents of the first page of `range`.
+  virtual PagesCheck Check(ImageRange range) const = 0;
 };
 
 }  // namespace pagelift

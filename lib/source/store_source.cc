@@ -1,39 +1,12 @@
 #include "lib/source/store_source.h"
 
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/fault_guard.h"
 #include "lib/base/log.h"
+#include "lib/source/found_pages.h"
 
 namespace pagelift {
-namespace {
-
-enum class PageKind { kData, kZero, kUnreadable };
-
-// REQUIRES: `page` is page-aligned and kPageSize long.
-bool IsAllZero(const std::byte* page) {
-  for (size_t offset = 0; offset < kPageSize; offset += 64) {
-    uint64_t words[8];
-    std::memcpy(words, page + offset, sizeof(words));
-    if ((words[0] | words[1] | words[2] | words[3] | words[4] | words[5] |
-         words[6] | words[7]) != 0) {
-      return false;
-    }
-  }
-  return true;
-}
-
-PageKind KindOf(const std::byte* page) {
-  bool zero = false;
-  bool readable = RunGuarded([page, &zero] { zero = IsAllZero(page); });
-  if (!readable) return PageKind::kUnreadable;
-  return zero ? PageKind::kZero : PageKind::kData;
-}
-
-}  // namespace
-
 StoreSource::StoreSource(std::shared_ptr<const PageStore> store)
     : store_(std::move(store)) {}
 
@@ -79,58 +52,26 @@ void StoreSource::Deliver(ImageRange range, PageSink* sink) {
   ImageRange bad{range.first, PageCount(0)};
   absl::Status why;
   while (!range.empty() && !stopped_) {
-    absl::StatusOr<StoredRun> run = store_->Read(range);
-    if (!bad.empty() && run.status().code() != why.code()) {
+    const FoundPages found = FindFirstPages(*store_, range, range.count);
+    if (!bad.empty() && found.lost.code() != why.code()) {
       Report(bad, why, sink);
       bad.count = PageCount(0);
     }
-    // Of a failed read, only the first page is known to be bad.
-    PageCount count = run.ok() ? run->count : PageCount(1);
-    if (run.ok()) {
-      DeliverRun({range.first, count}, *run, sink);
+    if (found.lost.ok()) {
+      PageBatch batch;
+      batch.range = {range.first, found.count};
+      batch.zero = found.zero;
+      if (!found.zero) batch.pieces = absl::MakeConstSpan(&found.bytes, 1);
+      sink->OnPages(batch);
     } else if (bad.empty()) {
-      bad = {range.first, count};
-      why = run.status();
+      bad = {range.first, found.count};
+      why = found.lost;
     } else {
-      bad.count = bad.count + count;
+      bad.count = bad.count + found.count;
     }
-    range = ImageRange::Between(range.first + count, range.limit());
+    range = ImageRange::Between(range.first + found.count, range.limit());
   }
   if (!bad.empty() && !stopped_) Report(bad, why, sink);
-}
-
-void StoreSource::DeliverRun(ImageRange range, const StoredRun& run,
-                             PageSink* sink) {
-  const std::byte* bytes = run.bytes.data();
-  uint64_t first = 0;
-  PageKind kind = KindOf(bytes);
-  while (first < range.count.raw() && !stopped_) {
-    uint64_t limit = first + 1;
-    PageKind next = kind;
-    while (limit < range.count.raw()) {
-      next = KindOf(bytes + PageCount(limit).bytes());
-      if (next != kind) break;
-      ++limit;
-    }
-    PageCount count(limit - first);
-    ImageRange part{range.first + PageCount(first), count};
-    if (kind == PageKind::kUnreadable) {
-      Report(part,
-             absl::DataLossError("the image's file was truncated, or its disk "
-                                 "fails: copy the checkpoint again"),
-             sink);
-    } else {
-      absl::Span<const std::byte> piece =
-          run.bytes.subspan(PageCount(first).bytes(), count.bytes());
-      PageBatch batch;
-      batch.range = part;
-      batch.zero = kind == PageKind::kZero;
-      if (!batch.zero) batch.pieces = absl::MakeConstSpan(&piece, 1);
-      sink->OnPages(batch);
-    }
-    first = limit;
-    kind = next;
-  }
 }
 
 void StoreSource::Report(ImageRange range, const absl::Status& status,

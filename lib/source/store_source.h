@@ -13,9 +13,8 @@
 namespace pagelift {
 
 // A page store on this machine as a page source. Everything is delivered from
-// within Fetch(), on the caller's thread, in image order and in the longest
-// runs that are all zero or all not; pages the store lost are reported as
-// kDataLoss.
+// within Fetch(), on the caller's thread, in image order and in long runs
+// that are all zero or all not; pages the store lost are reported as kDataLoss.
 //
 // Thread-safe. Stop() waits for deliveries under way on other threads, so it is
 // not to be called from within a delivery.
@@ -33,7 +32,6 @@ class StoreSource : public PageSource {
 
  private:
   void Deliver(ImageRange range, PageSink* sink);
-  void DeliverRun(ImageRange range, const StoredRun& run, PageSink* sink);
   void Report(ImageRange range, const absl::Status& status, PageSink* sink);
   bool Idle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

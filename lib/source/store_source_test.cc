@@ -109,6 +109,22 @@ TEST_F(StoreSourceTest, ATruncatedFileIsDataLossNotACrash) {
   EXPECT_EQ(deliveries[1].status.code(), absl::StatusCode::kDataLoss);
 }
 
+TEST_F(StoreSourceTest, AHoleIsDataLossAndTheZerosBesideItAreNot) {
+  store_->MakeZero(Image(4, 4));
+  store_->PunchHole(Image(6, 5));
+  source_.Fetch(Image(0, 16), Urgency::kPrefetch);
+  auto deliveries = sink_.deliveries();
+  ASSERT_THAT(deliveries, SizeIs(4));
+  ExpectPattern(deliveries[0]);
+  EXPECT_EQ(deliveries[1].range, Image(4, 2));
+  EXPECT_TRUE(deliveries[1].zero);
+  EXPECT_EQ(deliveries[2].range, Image(6, 5));
+  EXPECT_EQ(deliveries[2].status.code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(deliveries[3].range, Image(11, 5));
+  ExpectPattern(deliveries[3]);
+  EXPECT_EQ(source_.trouble(), "5 pages of the image could not be read");
+}
+
 TEST_F(StoreSourceTest, DeliversNothingAfterStop) {
   source_.Stop();
   source_.Stop();

@@ -9,8 +9,8 @@
 #include "absl/strings/string_view.h"
 #include "grpcpp/support/slice.h"
 #include "lib/base/fault_guard.h"
-#include "lib/base/status_macros.h"
 #include "lib/memory/zero_pages.h"
+#include "lib/source/found_pages.h"
 #include "lib/transport/page_batch_codec.h"
 
 namespace pagelift {
@@ -72,25 +72,22 @@ grpc::ByteBuffer BatchWriter::NextBatch(uint64_t id, ImageRange* range) const {
 
 absl::Status BatchWriter::FirstPages(ImageRange range, PageBatchHeader* header,
                                      ByteSpan* bytes) const {
-  ASSIGN_OR_RETURN(StoredRun run, store_->Read(range));
-  // A page that cannot be read fails alone: the run is halved until it is read
-  // or is that page.
-  for (PageCount count = run.count;; count = PageCount(count.raw() / 2)) {
-    *bytes = run.bytes.first(count.bytes());
+  while (true) {
+    const FoundPages found = FindFirstPages(*store_, range, most_per_batch_);
+    header->range.count = found.count;
+    header->zero = found.zero;
+    header->checksum = 0;
+    *bytes = found.bytes;
+    if (!found.lost.ok() || found.zero) return found.lost;
+    // Looked at again: what is data still was data when it was summed. Pages
+    // that are taken out of the file later do not have this checksum.
+    bool still_data = false;
     const bool read = RunGuarded([&] {
-      ZeroRun first = FirstRun(*bytes, most_per_batch_);
-      *bytes = bytes->first(first.zero ? 0 : first.count.bytes());
-      header->zero = first.zero;
-      header->checksum = first.zero ? 0 : PageChecksum({*bytes});
-      header->range.count = first.count;
+      header->checksum = PageChecksum({*bytes});
+      const ZeroRun again = FirstRun(*bytes, found.count);
+      still_data = !again.zero && again.count == found.count;
     });
-    if (read) return absl::OkStatus();
-    header->range.count = PageCount(1);
-    if (count == PageCount(1)) {
-      return absl::DataLossError(
-          "the image's file was truncated, or its disk fails: copy the "
-          "checkpoint again");
-    }
+    if (read && still_data) return absl::OkStatus();
   }
 }
 

@@ -25,8 +25,7 @@ class BatchWriter {
   grpc::ByteBuffer NextBatch(uint64_t id, ImageRange* range) const;
 
  private:
-  // Fills in what is said of the first pages of `range`, and where they lie. On
-  // an error, that is one page.
+  // Fills in what is said of the first pages of `range`, and where they lie.
   absl::Status FirstPages(ImageRange range, PageBatchHeader* header,
                           ByteSpan* bytes) const;
 

@@ -79,6 +79,9 @@ class GatedStore : public PageStore {
     --allowed_;
     return store_->Read({range.first, PageCount(1)});
   }
+  PagesCheck Check(ImageRange range) const override {
+    return store_->Check(range);
+  }
   void Allow(int reads) {
     absl::MutexLock lock(&mu_);
     allowed_ += reads;

@@ -115,6 +115,23 @@ TEST_F(PageServiceTest, ReportsLostPagesAndSendsTheirNeighbours) {
   EXPECT_EQ(batches[3].page_count(), 3u);
 }
 
+TEST_F(PageServiceTest, AHoleIsDataLossAndTheZerosBesideItAreNot) {
+  store_->MakeZero({ImagePage(2), PageCount(4)});
+  store_->PunchHole({ImagePage(4), PageCount(3)});
+  for (v1::Urgency urgency : {v1::URGENCY_DEMAND, v1::URGENCY_PREFETCH}) {
+    std::vector<v1::PageBatch> batches = Answer(urgency, 0, 8);
+    ASSERT_THAT(batches, SizeIs(4));
+    EXPECT_EQ(batches[1].encoding(), v1::ENCODING_ZERO);
+    EXPECT_EQ(batches[1].page_count(), 2u);
+    EXPECT_EQ(batches[2].error_code(),
+              static_cast<int>(grpc::StatusCode::DATA_LOSS));
+    EXPECT_EQ(batches[2].first_page(), 4u);
+    EXPECT_EQ(batches[2].page_count(), 3u);
+    EXPECT_EQ(batches[3].page_count(), 1u);
+    EXPECT_EQ(batches[3].error_code(), 0);
+  }
+}
+
 TEST_F(PageServiceTest, SurvivesATruncatedFileAndSendsWhatIsLeft) {
   store_->TruncateAt(ImagePage(21));
   for (v1::Urgency urgency : {v1::URGENCY_DEMAND, v1::URGENCY_PREFETCH}) {
@@ -140,6 +157,9 @@ TEST_F(PageServiceTest, ErrorMessagesAreValidUtf8) {
     }
     absl::StatusOr<StoredRun> Read(ImageRange) const override {
       return absl::DataLossError("no \xff\xfe file");
+    }
+    PagesCheck Check(ImageRange range) const override {
+      return {range.count, absl::OkStatus()};
     }
 
    private:

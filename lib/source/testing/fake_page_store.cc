@@ -44,6 +44,17 @@ void FakePageStore::Lose(ImageRange range) {
   lost_.push_back(range);
 }
 
+void FakePageStore::PunchHole(ImageRange range) {
+  MakeZero(range);
+  absl::MutexLock lock(&mu_);
+  holes_.push_back(range);
+}
+
+int FakePageStore::checks() const {
+  absl::MutexLock lock(&mu_);
+  return checks_;
+}
+
 void FakePageStore::LimitRuns(PageCount most) {
   absl::MutexLock lock(&mu_);
   most_ = most;
@@ -70,6 +81,21 @@ absl::StatusOr<StoredRun> FakePageStore::Read(ImageRange range) const {
   return StoredRun{
       range.count,
       {bytes_ + PageCount(range.first.raw()).bytes(), range.count.bytes()}};
+}
+
+PagesCheck FakePageStore::Check(ImageRange range) const {
+  absl::MutexLock lock(&mu_);
+  ++checks_;
+  for (const ImageRange& hole : holes_) {
+    const ImageRange common = hole.Intersect(range);
+    if (common.empty()) continue;
+    if (common.first == range.first) {
+      return {common.count,
+              absl::DataLossError(absl::StrCat("hole ", ToString(hole)))};
+    }
+    range = ImageRange::Between(range.first, common.first);
+  }
+  return {range.count, absl::OkStatus()};
 }
 
 }  // namespace pagelift

@@ -24,6 +24,10 @@ class FakePageStore : public PageStore {
   // Knobs. These pages read as zeros / as kDataLoss from now on.
   void MakeZero(ImageRange range);
   void Lose(ImageRange range);
+  // These pages read as zeros, and Check() says that they are lost.
+  void PunchHole(ImageRange range);
+  // How often it was asked.
+  int checks() const;
   // No Read() returns more than `most` pages.
   void LimitRuns(PageCount most);
   // Cuts the file under the mapping: Read() still hands out the pages from
@@ -32,6 +36,7 @@ class FakePageStore : public PageStore {
 
   const ImageDescription& description() const override { return description_; }
   absl::StatusOr<StoredRun> Read(ImageRange range) const override;
+  PagesCheck Check(ImageRange range) const override;
 
  private:
   const ImageDescription description_;
@@ -40,6 +45,8 @@ class FakePageStore : public PageStore {
 
   mutable absl::Mutex mu_;
   std::vector<ImageRange> lost_ ABSL_GUARDED_BY(mu_);
+  std::vector<ImageRange> holes_ ABSL_GUARDED_BY(mu_);
+  mutable int checks_ ABSL_GUARDED_BY(mu_) = 0;
   PageCount most_ ABSL_GUARDED_BY(mu_);
 };
 
