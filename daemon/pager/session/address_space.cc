@@ -167,6 +167,8 @@ void AddressSpace::ApplyLocked(const Remapped& event) {
   for (const Disregarded& unmap : std::exchange(disregarded_, {})) {
     if (unmap.first == to.first) {
       map_.Erase(unmap.part);
+      waiting_.Forget(unmap.part);
+      WakeLocked(unmap.part);
     } else {
       disregarded_.push_back(unmap);
     }

@@ -16,6 +16,7 @@
 #include "lib/base/testing/status_matchers.h"
 #include "lib/uffd/testing/faulting_thread.h"
 #include "lib/uffd/testing/forked_child.h"
+#include "lib/uffd/testing/wait_for_events.h"
 
 namespace pagelift {
 namespace {
@@ -225,6 +226,35 @@ TEST_F(AddressSpaceTest, WhatIsMovedOverIsNotLeftInTheTailOfAKnownProcess) {
   Move(16, 4, elsewhere_.at(0), 8);
   EXPECT_EQ(TouchAt(elsewhere_.at(3)), FirstByteOf(19));
   EXPECT_EQ(TouchAt(elsewhere_.at(7)), 0);
+}
+
+TEST_F(AddressSpaceTest, WhoWaitsInTheTailThatAMoveGrowsOverIsNotForgotten) {
+  ASSERT_OK_AND_ASSIGN(PidFd self, PidFd::Open(getpid()));
+  Adopt(kRegistered, std::move(self));
+  // Holds a move between its unmap event and its remap event.
+  ASSERT_OK_AND_ASSIGN(UserfaultFd other, UserfaultFd::Open(kLayoutEvents));
+  ASSERT_OK(
+      other.Register({elsewhere_.at(6), PageCount(2)}, FaultKind::kMissing));
+  FaultingThread before = StartMove(0, 6, elsewhere_.at(0), 6);
+  ASSERT_TRUE(before.WaitUntilBlocked());
+  Drain();  // The remap; its unmap waits.
+  ASSERT_TRUE(before.WaitUntilBlocked());
+  FaultingThread over = StartMove(16, 4, elsewhere_.at(0), 8);
+  ASSERT_TRUE(over.WaitUntilBlocked());
+  DrainUntilEnded(before);
+  FaultingThread reader = FaultingThread::StartRead(elsewhere_.data(5));
+  ASSERT_TRUE(reader.WaitUntilBlocked());
+  while (faults_.empty()) Drain();
+  faults_.clear();
+  // As far as is known, what `before` has moved is still there.
+  ImagePage image;
+  EXPECT_EQ(space_->Resolve(elsewhere_.at(5), &image), Answer::kFetch);
+  EXPECT_EQ(image, ImagePage(5));
+  WaitFor<Unmapped>(other);
+  DrainUntilEnded(over);
+  ServeUntilEnded(*space_, reader);
+  EXPECT_EQ(reader.Result(), 0);
+  EXPECT_TRUE(space_->waiting().empty());
 }
 
 TEST_F(AddressSpaceTest, AnUnmapThatIsOlderThanAMoveToTheSamePlaceIsIgnored) {
