@@ -3,11 +3,9 @@
 
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 
-#include "absl/strings/match.h"
 #include "daemon/pager/session/session.h"
-#include "daemon/pager/session/testing/session_test_base.h"
+#include "daemon/pager/session/testing/held_session_test_base.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/source/testing/page_pattern.h"
@@ -18,21 +16,7 @@ namespace {
 using Op = TargetCommand::Op;
 using ::testing::IsEmpty;
 
-class HeldSessionTest : public SessionTestBase {
- protected:
-  // All pages are requested and none has come.
-  void SetUp() override {
-    SessionTestBase::SetUp();
-    source_->HoldReplies();
-    target_.Restore(dir_.path());
-    ASSERT_TRUE(source_->WaitForRequests(1, kSoon));
-  }
-  void Release() {
-    source_->StopHolding();
-    ASSERT_TRUE(WaitUntilEnded());
-    EXPECT_EQ(State(), SessionState::kComplete);
-  }
-};
+class HeldSessionTest : public HeldSessionTestBase {};
 
 TEST_F(HeldSessionTest, WhatIsDiscardedReadsAsZero) {
   ASSERT_EQ(thread().On(Op::kAdvise, target_.pages(2, 3), MADV_DONTNEED), 0);
@@ -189,33 +173,6 @@ TEST_F(HeldSessionTest, AStalledSourceCostsNoTime) {
   EXPECT_TRUE(FallAsleep(OtherThreads()));
   Release();
   thread(1).Finish();
-}
-
-TEST_F(HeldSessionTest, AForkWaitsWhileThereIsNoFreeDescriptor) {
-  const OtherThreads threads;
-  rlimit limit;
-  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
-  rlimit lowered = limit;
-  lowered.rlim_cur = 0;  // What is open stays.
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &lowered), 0);
-  TargetThread& child = target_.StartFork(thread());
-  const bool noticed = Eventually([this] {
-    return absl::StrContains(session_->Snapshot().trouble, "forks");
-  });
-  const bool asleep = FallAsleep(threads);
-  // The others go on.
-  thread(1).StartRead(target_.page(1));
-  const bool asked = source_->WaitForRequests(2, kSoon);
-  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
-  EXPECT_TRUE(noticed);
-  EXPECT_TRUE(asked);
-  EXPECT_TRUE(asleep);
-  target_.FinishFork(thread(), child);
-  EXPECT_TRUE(
-      Eventually([this] { return session_->Snapshot().trouble.empty(); }));
-  Release();
-  ExpectImagePage(9, 9, child);
-  EXPECT_TRUE(HoldsPattern(thread(1).Finish().page.data(), ImagePage(1)));
 }
 
 // --- What ends early ---------------------------------------------------------

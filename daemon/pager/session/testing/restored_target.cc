@@ -43,6 +43,26 @@ void TargetThread::StartOn(Op op, PageRange range, int value) {
   Start(command);
 }
 
+void TargetThread::StartPathOp(Op op, PageRange range,
+                               const std::string& path) {
+  TargetCommand command;
+  command.op = op;
+  command.range = range;
+  CHECK(path.size() < command.path.size());
+  std::memcpy(command.path.data(), path.data(), path.size());
+  Start(command);
+}
+
+void TargetThread::StartFamily(PageRange pages, uint64_t first_image,
+                               Family family) {
+  TargetCommand command;
+  command.op = Op::kFamily;
+  command.range = pages;
+  command.to_count = PageCount(first_image);
+  command.family = family;
+  Start(command);
+}
+
 void TargetThread::StartRead(PageId page) {
   StartOn(Op::kRead, {page, PageCount(1)});
 }
@@ -93,6 +113,10 @@ bool TargetThread::WaitUntilBlocked() const {
     return blocked || has_finished();
   });
   return known && blocked;
+}
+
+void TargetThread::Interrupt() const {
+  CHECK(tgkill(process_, thread_, SIGUSR1) == 0);
 }
 
 TargetReply TargetThread::Do(const TargetCommand& command) {

@@ -29,6 +29,10 @@ class TargetThread {
   void StartMove(PageRange from, PageId to, PageCount to_count, int flags = 0);
   void StartOn(TargetCommand::Op op, PageRange range, int value = 0);
 
+  void StartPathOp(TargetCommand::Op op, PageRange range,
+                   const std::string& path);
+  void StartFamily(PageRange pages, uint64_t first_image, Family family);
+
   // Waits for the end of what was started; fails the test after kSoon.
   TargetReply Finish();
   // Whether it has ended; asks without waiting.
@@ -42,6 +46,9 @@ class TargetThread {
   TargetReply Read(PageId page);
   int64_t Move(PageRange from, PageId to, PageCount to_count, int flags = 0);
   int64_t On(TargetCommand::Op op, PageRange range, int value = 0);
+
+  // As a signal does: what it waits for it waits for anew.
+  void Interrupt() const;
 
   pid_t process() const { return process_; }
 

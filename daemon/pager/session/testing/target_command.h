@@ -14,6 +14,14 @@ namespace pagelift {
 // What a test tells a thread of its target process to do, and what became of
 // it. Both go over a socket as they lie in memory: one process made the other.
 
+// Children that are forked one right after the other.
+struct Family {
+  int32_t children = 0;     // Of the thread that is told to.
+  int32_t generations = 1;  // Every child has one of its own, so deep in all.
+  // Who has forked ends, and looks at nothing.
+  bool parents_leave = false;
+};
+
 struct TargetCommand {
   enum class Op : uint32_t {
     // As `criu restore` does it, in this order.
@@ -37,7 +45,13 @@ struct TargetCommand {
     kVfork,    // As kFork, but in the same memory.
     kExec,
     kExit,
-    kStorm,  // See target_storm.h; seed `value`.
+    kAbort,    // Dumps core in the directory `path`.
+    kOutlive,  // Goes on when its parent has ended.
+    kSplit,    // Makes mappings until a process may have no more; `result` says
+               // how many.
+    kPrint,    // Writes page `range.first` to the file at `path`.
+    kFamily,   // See target_family.h.
+    kStorm,    // See target_storm.h; seed `value`.
     kIdentify,
   };
 
@@ -46,6 +60,7 @@ struct TargetCommand {
   PageRange range;
   PageId to;
   PageCount to_count;
+  Family family;
   std::array<char, 128> path = {};
 };
 

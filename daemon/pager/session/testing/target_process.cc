@@ -1,15 +1,18 @@
 #include "daemon/pager/session/testing/target_process.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <optional>
@@ -18,8 +21,10 @@
 
 #include "absl/types/span.h"
 #include "daemon/pager/session/testing/target_command.h"
+#include "daemon/pager/session/testing/target_family.h"
 #include "daemon/pager/session/testing/target_storm.h"
 #include "lib/base/log.h"
+#include "lib/base/unique_fd.h"
 #include "lib/process/fd_channel.h"
 #include "lib/uffd/userfault_fd.h"
 
@@ -41,6 +46,13 @@ void CatchMemorySignals() {
   action.sa_flags = SA_NODEFER;
   CHECK(sigaction(SIGBUS, &action, nullptr) == 0);
   CHECK(sigaction(SIGSEGV, &action, nullptr) == 0);
+}
+
+void LetBeInterrupted() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) {};
+  action.sa_flags = SA_RESTART;
+  CHECK(sigaction(SIGUSR1, &action, nullptr) == 0);
 }
 
 // The signal that touching memory in `touch` has raised; 0 if none.
@@ -131,6 +143,16 @@ class Target {
         return execl("/bin/sleep", "sleep", "1000", nullptr);
       case Op::kExit:
         _exit(command.value);
+      case Op::kAbort:
+        Abort(command.path.data());
+      case Op::kOutlive:
+        return prctl(PR_SET_PDEATHSIG, 0);
+      case Op::kSplit:
+        return Split();
+      case Op::kPrint:
+        return Print(range.first, command.path.data());
+      case Op::kFamily:
+        return RunFamily(command.family, range, command.to_count);
       case Op::kStorm:
         return RunStorm(range, command.to, command.to_count,
                         static_cast<uint32_t>(command.value), reply.page);
@@ -198,6 +220,35 @@ class Target {
         stack.data() + stack.size(), CLONE_VM | SIGCHLD, &start);
   }
 
+  [[noreturn]] static void Abort(const char* directory) {
+    const rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+    CHECK(setrlimit(RLIMIT_CORE, &unlimited) == 0 && chdir(directory) == 0);
+    signal(SIGABRT, SIG_DFL);
+    abort();
+  }
+
+  static int64_t Split() {
+    // More pages than there may be mappings; every other one becomes one.
+    const PageCount room(1 << 18);
+    void* first = mmap(nullptr, room.bytes(), PROT_NONE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (first == MAP_FAILED) return -1;
+    int64_t made = 0;
+    for (uint64_t page = 1; page < room.raw(); page += 2) {
+      if (mprotect(static_cast<std::byte*>(first) + PageCount(page).bytes(),
+                   kPageSize, PROT_READ) != 0) {
+        return made;
+      }
+      made += 2;
+    }
+    return -1;
+  }
+
+  static int64_t Print(PageId page, const char* path) {
+    UniqueFd file(open(path, O_WRONLY | O_CLOEXEC));
+    return write(file.get(), At(page), kPageSize);
+  }
+
   const std::vector<int> seats_;
   // Of the first seat's thread.
   std::optional<UserfaultFd> uffd_;
@@ -208,6 +259,7 @@ class Target {
 
 void RunTarget(std::vector<int> seats, int threads) {
   CatchMemorySignals();
+  LetBeInterrupted();
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   // Never destroyed: forked children and threads use it to the end.
   Target& target = *new Target(std::move(seats));

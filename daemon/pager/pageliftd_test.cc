@@ -1,0 +1,211 @@
+// The real daemon, a real page server that keeps its pages to itself for a
+// while, and a target that waits for them.
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "daemon/pager/session/testing/restored_target.h"
+#include "grpcpp/grpcpp.h"
+#include "gtest/gtest.h"
+#include "lib/base/log.h"
+#include "lib/base/testing/eventually.h"
+#include "lib/base/testing/temp_dir.h"
+#include "lib/base/unique_fd.h"
+#include "lib/source/page_store.h"
+#include "lib/source/testing/fake_page_store.h"
+#include "lib/source/testing/page_pattern.h"
+#include "lib/transport/page_service.h"
+#include "lib/transport/testing/test_page_server.h"
+#include "lib/uffd/testing/faulting_thread.h"
+#include "pagelift/v1/control.grpc.pb.h"
+
+namespace pagelift {
+namespace {
+
+using Op = TargetCommand::Op;
+
+constexpr PageCount kPages{64};
+constexpr char kDaemon[] = "daemon/pager/pageliftd";
+
+// Reads nothing before it may.
+class HeldStore : public PageStore {
+ public:
+  explicit HeldStore(ImageDescription description)
+      : pages_(std::move(description)) {}
+
+  void Release() {
+    absl::MutexLock lock(&mu_);
+    released_ = true;
+  }
+  const ImageDescription& description() const override {
+    return pages_.description();
+  }
+  absl::StatusOr<StoredRun> Read(ImageRange range) const override {
+    absl::MutexLock lock(&mu_);
+    mu_.Await(absl::Condition(&released_));
+    return pages_.Read(range);
+  }
+
+ private:
+  const FakePageStore pages_;
+  mutable absl::Mutex mu_;
+  bool released_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+class PageliftdTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(mkfifo(fifo_.c_str(), 0600), 0);
+    // Both ways, so that nobody waits for the other to open it.
+    reading_ = UniqueFd(open(fifo_.c_str(), O_RDWR | O_CLOEXEC));
+    ASSERT_TRUE(reading_.valid());
+    StartDaemon();
+    catalog_.Put("image", store_);
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
+                             &port_);
+    builder.RegisterService(&service_);
+    server_ = builder.BuildAndStart();
+    ASSERT_NE(server_, nullptr);
+    control_ = v1::Control::NewStub(grpc::CreateChannel(
+        absl::StrCat("unix:", socket_), grpc::InsecureChannelCredentials()));
+    ASSERT_TRUE(Open(dir_.path()).ok());
+  }
+  void TearDown() override {
+    store_->Release();
+    target_.Kill();
+    if (daemon_ != 0) {
+      kill(daemon_, SIGTERM);
+      EXPECT_EQ(ExitCodeOfDaemon(), 0);
+    }
+    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
+  }
+
+  // Its stderr is a pipe that the target has, too; its log is not.
+  void StartDaemon() {
+    int ends[2];
+    ASSERT_EQ(pipe(ends), 0);
+    const UniqueFd ready(ends[0]);
+    UniqueFd tell(ends[1]);
+    daemon_ = fork();
+    if (daemon_ == 0) {
+      const int stderr_fd = open(fifo_.c_str(), O_WRONLY);
+      dup2(stderr_fd, STDERR_FILENO);
+      const std::string ready_fd = std::to_string(tell.get());
+      execl(kDaemon, "pageliftd", "--control", socket_.c_str(), "--ready-fd",
+            ready_fd.c_str(), "--log-file", dir_.Join("log").c_str(),
+            "--log-level", "debug", nullptr);
+      _exit(127);
+    }
+    tell.reset();
+    char newline;
+    ASSERT_EQ(read(ready.get(), &newline, 1), 1) << "it does not start";
+  }
+  int ExitCodeOfDaemon() {
+    int status = -1;
+    waitpid(std::exchange(daemon_, 0), &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+  bool DaemonRuns() const { return waitpid(daemon_, nullptr, WNOHANG) == 0; }
+
+  grpc::Status Open(const std::string& work_dir) {
+    v1::OpenSessionRequest request;
+    request.set_source(absl::StrCat("grpc://127.0.0.1:", port_, "/image"));
+    request.set_work_dir(work_dir);
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kSoon));
+    v1::OpenSessionResponse response;
+    return control_->OpenSession(&context, request, &response);
+  }
+  void ExpectImagePage(uint64_t page, TargetThread& reader) {
+    const TargetReply reply = reader.Read(target_.page(page));
+    EXPECT_TRUE(HoldsPattern(reply.page.data(), ImagePage(page))) << page;
+  }
+
+  RestoredTarget target_{kPages};  // First: forked before there are threads.
+  TempDir dir_;
+  TempDir another_dir_;
+  const std::string socket_ = dir_.Join("s");
+  const std::string fifo_ = dir_.Join("stderr");
+  UniqueFd reading_;
+  pid_t daemon_ = 0;
+  std::shared_ptr<HeldStore> store_ = std::make_shared<HeldStore>(
+      OneTaskImage(RestoredTarget::kImagePid, target_.region()));
+  FakeCatalog catalog_;
+  PageService service_{catalog_};
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<v1::Control::Stub> control_;
+};
+
+TEST_F(PageliftdTest, ADaemonThatIsToStopFirstBringsWhatIsMissing) {
+  target_.Restore(dir_.path());
+  target_.thread(1).StartRead(target_.page(5));
+  ASSERT_TRUE(target_.thread(1).WaitUntilBlocked());
+  kill(daemon_, SIGTERM);
+  // It refuses other sessions, and serves this one: a fork, too.
+  EXPECT_TRUE(Eventually([this] { return !Open(another_dir_.path()).ok(); }));
+  TargetThread& child = target_.Fork(target_.thread());
+  child.StartRead(target_.page(5));
+  ASSERT_TRUE(child.WaitUntilBlocked());
+  EXPECT_TRUE(target_.thread(1).is_blocked());
+  EXPECT_TRUE(DaemonRuns());
+  store_->Release();
+  for (TargetThread* reader : {&target_.thread(1), &child}) {
+    EXPECT_TRUE(HoldsPattern(reader->Finish().page.data(), ImagePage(5)));
+  }
+  EXPECT_EQ(ExitCodeOfDaemon(), 0);
+  for (uint64_t i = 0; i < kPages.raw(); ++i) {
+    ExpectImagePage(i, target_.thread());
+    ExpectImagePage(i, child);
+  }
+}
+
+TEST_F(PageliftdTest, BeingToldToStopAgainDoesNotHurryIt) {
+  target_.Restore(dir_.path());
+  target_.thread(1).StartRead(target_.page(5));
+  ASSERT_TRUE(target_.thread(1).WaitUntilBlocked());
+  for (int signal : {SIGTERM, SIGINT, SIGTERM}) kill(daemon_, signal);
+  EXPECT_TRUE(Eventually([this] { return !Open(another_dir_.path()).ok(); }));
+  EXPECT_TRUE(target_.thread(1).is_blocked());
+  EXPECT_TRUE(DaemonRuns());
+  store_->Release();
+  EXPECT_EQ(ExitCodeOfDaemon(), 0);
+  EXPECT_TRUE(
+      HoldsPattern(target_.thread(1).Finish().page.data(), ImagePage(5)));
+  for (uint64_t i = 0; i < kPages.raw(); ++i) {
+    ExpectImagePage(i, target_.thread());
+  }
+}
+
+TEST_F(PageliftdTest, ItLogsAndServesWhileATargetHoldsTheLockOfItsStderr) {
+  target_.Restore(dir_.path());
+  // The write waits for its page, and any other write to that pipe for it.
+  target_.thread().StartPathOp(Op::kPrint, target_.pages(9, 1), fifo_);
+  ASSERT_TRUE(target_.thread().WaitUntilBlocked());
+  // The daemon has something to tell.
+  EXPECT_TRUE(Open(another_dir_.path()).ok());
+  EXPECT_TRUE(target_.thread().is_blocked());
+  store_->Release();
+  EXPECT_EQ(target_.thread().Finish().result, static_cast<int64_t>(kPageSize));
+  PageBytes printed;
+  ASSERT_EQ(read(reading_.get(), printed.data(), printed.size()),
+            static_cast<ssize_t>(printed.size()));
+  EXPECT_TRUE(HoldsPattern(printed.data(), ImagePage(9)));
+}
+
+}  // namespace
+}  // namespace pagelift

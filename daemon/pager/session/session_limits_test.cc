@@ -1,0 +1,88 @@
+// Targets that are at their limits: what does not fit is waited for, and is
+// never something else than it should be.
+
+#include "daemon/pager/session/session.h"
+#include "daemon/pager/session/testing/held_session_test_base.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/source/testing/page_pattern.h"
+#include "lib/uffd/testing/memory_limit.h"
+
+namespace pagelift {
+namespace {
+
+using Op = TargetCommand::Op;
+using ::testing::IsEmpty;
+
+constexpr PageCount kManyPages{1024};
+
+// The target may have half of what it had when it was checkpointed.
+class MemoryLimitSessionTest : public HeldSessionTestBase {
+ protected:
+  MemoryLimitSessionTest() : HeldSessionTestBase(kManyPages) {}
+
+  void SetUp() override {
+    limit_.Add(thread().process());
+    HeldSessionTestBase::SetUp();
+  }
+
+  // Until pages were refused, and asked for again.
+  void WaitForRefusals() {
+    ASSERT_TRUE(Eventually([this] {
+      PageCount asked;
+      for (const FakePageSource::Request& request : source_->requests()) {
+        asked = asked + request.range.count;
+      }
+      return PageCount(3 * kManyPages.raw()) < asked;
+    }));
+  }
+
+  MemoryLimit limit_{PageCount(kManyPages.raw() / 2)};
+};
+
+TEST_F(MemoryLimitSessionTest, WhatDoesNotFitIsWaitedForUntilItDoes) {
+  thread(1).StartRead(target_.page(kManyPages.raw() - 1));
+  ASSERT_TRUE(thread(1).WaitUntilBlocked());
+  // Its request is the last to be answered.
+  source_->StopHolding();
+  ASSERT_NO_FATAL_FAILURE(WaitForRefusals());
+  EXPECT_FALSE(thread(1).has_finished());
+  EXPECT_EQ(State(), SessionState::kDraining);
+  EXPECT_LT(PageCount(0), session_->Snapshot().pages_missing);
+  EXPECT_EQ(session_->stats().pages_lost, 0u);
+  limit_.Set(PageCount(4 * kManyPages.raw()));
+  EXPECT_TRUE(HoldsPattern(thread(1).Finish().page.data(),
+                           ImagePage(kManyPages.raw() - 1)));
+  ASSERT_TRUE(WaitUntilEnded());
+  EXPECT_EQ(session_->stats().pages_installed, kManyPages.raw());
+  for (uint64_t i = 0; i < kManyPages.raw(); ++i) ExpectImagePage(i, i);
+}
+
+TEST_F(MemoryLimitSessionTest, ATargetThatIsKilledAtItsLimitEndsItsSession) {
+  source_->StopHolding();
+  ASSERT_NO_FATAL_FAILURE(WaitForRefusals());
+  target_.Kill();
+  EXPECT_TRUE(WaitUntilEnded());
+}
+
+// A process may have only so many mappings (vm.max_map_count).
+class MappingLimitSessionTest : public HeldSessionTestBase {};
+
+TEST_F(MappingLimitSessionTest, ATargetWithAsManyMappingsAsMayBeIsLetGo) {
+  ASSERT_EQ(thread().On(Op::kUnmap, target_.pages(20, 4)), 0);
+  ASSERT_EQ(thread().Move(target_.pages(8, 4), target_.spare(), PageCount(4)),
+            0);
+  ASSERT_LT(0, thread().On(Op::kSplit, {}));
+  ASSERT_EQ(thread().On(Op::kUnmap, target_.pages(40, 4)), -1)
+      << "there was no limit";
+  TargetThread& child = target_.Fork(thread());
+  Release();
+  for (TargetThread* reader : {&thread(), &child}) {
+    ExpectImagePage(41, 41, *reader);
+    ExpectImagePageAt(target_.spare(1), 9, *reader);
+    EXPECT_THAT(target_.RegisteredNow(*reader), IsEmpty());
+  }
+}
+
+}  // namespace
+}  // namespace pagelift
