@@ -19,6 +19,9 @@ std::optional<int> ParsePagerOptions(int argc, const char* const argv[],
   line.Add({"exit-when-idle", 0, "DURATION",
             "end after so long without a session (30s, 5m); default: never",
             &options->exit_when_idle});
+  line.Add({"check-invariants", 0, "",
+            "for tests: end at once, with a message, if an invariant is broken",
+            &options->check_invariants});
   line.Add({"log-file", 0, "FILE", "append the log to FILE; default: stderr",
             &options->log_file});
   line.Add({"log-level", 0, "LEVEL",

@@ -67,7 +67,7 @@ void WaitForTheEnd(const PagerOptions& options, StopSignals& signals,
 absl::Status Serve(const PagerOptions& options, StopSignals& signals) {
   RouteGrpcLog();
   KeepGrpcToTheEnd();
-  SessionRegistry registry(OpenSource);
+  SessionRegistry registry(OpenSource, options.check_invariants);
   ControlService service(registry);
   ASSIGN_OR_RETURN(std::unique_ptr<grpc::Server> server,
                    Listen(options.control, service));

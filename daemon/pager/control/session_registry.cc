@@ -66,7 +66,8 @@ v1::SessionStatus DescribeSession(const std::string& name,
   return status;
 }
 
-SessionRegistry::SessionRegistry(Opener opener) : opener_(std::move(opener)) {}
+SessionRegistry::SessionRegistry(Opener opener, bool check_invariants)
+    : opener_(std::move(opener)), check_invariants_(check_invariants) {}
 
 SessionRegistry::~SessionRegistry() { CollectEnded(); }
 
@@ -100,6 +101,7 @@ absl::StatusOr<v1::OpenSessionResponse> SessionRegistry::Open(
   }
   Session::Options options;
   options.work_dir = request.work_dir();
+  options.check_invariants = check_invariants_;
   // Ended sessions are collected by whoever asks next, never by their own
   // thread.
   ASSIGN_OR_RETURN(std::unique_ptr<Session> session,

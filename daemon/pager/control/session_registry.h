@@ -27,7 +27,8 @@ class SessionRegistry {
   using Opener = std::function<absl::StatusOr<std::unique_ptr<PageSource>>(
       const std::string& url)>;
 
-  explicit SessionRegistry(Opener opener);
+  // `check_invariants`: see Session::Options.
+  explicit SessionRegistry(Opener opener, bool check_invariants = false);
   // REQUIRES: WaitUntilIdle() has returned, or there never was a session.
   ~SessionRegistry();
 
@@ -57,6 +58,7 @@ class SessionRegistry {
   void CollectEnded() ABSL_LOCKS_EXCLUDED(mu_);
 
   const Opener opener_;
+  const bool check_invariants_;
 
   mutable absl::Mutex mu_;
   bool refusing_ ABSL_GUARDED_BY(mu_) = false;

@@ -24,6 +24,9 @@ constexpr int kMaxReads = 64;
 // How many moves to places of which we know nothing are remembered.
 constexpr size_t kMostMoves = 256;
 
+constexpr PageRange kEverything{PageId(0),
+                                PageCount(~uint64_t{0} >> kPageShift)};
+
 // `ranges` without `cut`.
 std::vector<PageRange> Without(const std::vector<PageRange>& ranges,
                                PageRange cut) {
@@ -505,6 +508,7 @@ bool AddressSpace::Detach(ForkCallback on_fork) {
     WakeLocked(region);
   }
   memory_.reset();
+  waiting_.Forget(kEverything);
   closed_.store(true, std::memory_order_release);
   return true;
 }
@@ -514,7 +518,7 @@ void AddressSpace::Bury() {
   CHECK(gone()) << "I4: closing the userfaultfd of a target that lives";
   memory_.reset();
   map_ = PageMap();
-  waiting_.Forget({PageId(0), PageCount(~uint64_t{0} >> kPageShift)});
+  waiting_.Forget(kEverything);
   closed_.store(true, std::memory_order_release);
 }
 

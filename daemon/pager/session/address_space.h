@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/pager/session/invariants.h"
 #include "daemon/pager/session/page_cursor.h"
 #include "daemon/pager/session/session_stats.h"
 #include "daemon/pager/session/target_memory.h"
@@ -133,6 +134,8 @@ class AddressSpace {
   // Nothing is left to fetch.
   bool complete() const ABSL_LOCKS_EXCLUDED(mu_);
   PageMap::Counts counts() const ABSL_LOCKS_EXCLUDED(mu_);
+  // For InvariantChecker. Looks at every page.
+  AddressSpaceFacts Facts() const ABSL_LOCKS_EXCLUDED(mu_);
 
   // Reads what is still queued, then unregisters everything, wakes everybody
   // and closes the userfaultfd: the target runs without us. False, and nothing

@@ -116,6 +116,8 @@ void Session::Reap(const std::shared_ptr<AddressSpace>& space) {
 }
 
 void Session::Forget(const AddressSpace& space) {
+  CheckInvariants(space);  // For the last time.
+  checkers_.erase(&space);
   auto it = lineage_of_.find(&space);
   Lineage* lineage = it->second;
   lineage_of_.erase(it);

@@ -23,6 +23,7 @@
 #include "daemon/pager/session/address_space.h"
 #include "daemon/pager/session/forked_children.h"
 #include "daemon/pager/session/image_owners.h"
+#include "daemon/pager/session/invariants.h"
 #include "daemon/pager/session/lineage.h"
 #include "daemon/pager/session/session_stats.h"
 #include "daemon/pager/session/sweeper.h"
@@ -66,6 +67,9 @@ class Session : private PageSink {
     std::string work_dir;
     // Called once, on the session's thread, when it has ended.
     std::function<void()> on_end = [] {};
+    // Looks again and again whether an invariant is broken, and ends the
+    // process if one is.
+    bool check_invariants = false;
   };
 
   // Listens when this returns. kAlreadyExists if another daemon does.
@@ -100,6 +104,9 @@ class Session : private PageSink {
   static constexpr absl::Duration kMustHavePause = absl::Milliseconds(1);
   // No event tells of exec and of a forked child's exit.
   static constexpr absl::Duration kHousekeeping = absl::Seconds(1);
+  // See InvariantChecker, and how often all is checked while faults come.
+  static constexpr absl::Duration kPatience = absl::Seconds(30);
+  static constexpr absl::Duration kCheckEvery = absl::Milliseconds(10);
 
   Session(Options options, std::unique_ptr<PageSource> source,
           ImageOwners owners, std::unique_ptr<EventLoop> loop,
@@ -157,6 +164,9 @@ class Session : private PageSink {
   void CheckComplete();
   bool TryDetach(const std::shared_ptr<AddressSpace>& space);
   void Housekeeping();
+  // If the options say so.
+  void CheckInvariants();
+  void CheckInvariants(const AddressSpace& space);
   bool AnyFrozen() const ABSL_LOCKS_EXCLUDED(mu_);
   void EndIfNothingIsLeft();
   void End(SessionState state);
@@ -200,6 +210,8 @@ class Session : private PageSink {
   // Must-have pages that have not been asked for.
   std::vector<std::pair<std::shared_ptr<AddressSpace>, std::vector<PageId>>>
       must_have_;
+  absl::flat_hash_map<const AddressSpace*, InvariantChecker> checkers_;
+  absl::Duration next_check_;  // MonotonicNow().
   ForkedChildren children_;
   absl::Duration look_backoff_;  // Zero: no look is planned.
   bool finished_ = false;        // Restore said so.

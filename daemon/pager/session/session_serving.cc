@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "daemon/pager/session/session.h"
 #include "lib/base/log.h"
@@ -108,6 +109,9 @@ void Session::Serve(const std::shared_ptr<AddressSpace>& space) {
   if (space->waiting().any_deferred() || space->has_doubts()) {
     ArmRetry(kFirstRetry);
   }
+  if (options_.check_invariants && MonotonicNow() >= next_check_) {
+    CheckInvariants();
+  }
   if (space->gone()) {
     Reap(space);
   } else if (finished_ && space->complete()) {
@@ -200,11 +204,29 @@ void Session::Housekeeping() {
       FreeStuckGrowth(*space);
     }
   }
+  CheckInvariants();
   BuryFrozen();
   if (!finished_ && source_->is_gone()) OnSourceGone();
   if (!has_ended()) {
     loop_->RunAfter(kHousekeeping, [this] { Housekeeping(); });
   }
+}
+
+void Session::CheckInvariants() {
+  if (!options_.check_invariants) return;
+  for (const std::shared_ptr<AddressSpace>& space : LiveSpaces()) {
+    CheckInvariants(*space);
+  }
+  next_check_ = MonotonicNow() + kCheckEvery;
+}
+
+void Session::CheckInvariants(const AddressSpace& space) {
+  if (!options_.check_invariants) return;
+  const std::vector<std::string> broken =
+      checkers_.try_emplace(&space, kPatience)
+          .first->second.Check(space.Facts(), absl::Now());
+  CHECK(broken.empty()) << "in " << options_.work_dir << ": "
+                        << absl::StrJoin(broken, "; ");
 }
 
 }  // namespace pagelift

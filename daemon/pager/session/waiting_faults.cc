@@ -66,6 +66,15 @@ std::vector<PageId> WaitingFaults::Deferred() const {
   return pages;
 }
 
+std::vector<WaitingFaults::Entry> WaitingFaults::All() const {
+  std::vector<Entry> entries;
+  absl::MutexLock lock(&mu_);
+  for (const auto& [page, waiting] : waiting_) {
+    entries.push_back({page, waiting.since, waiting.deferred});
+  }
+  return entries;
+}
+
 absl::Time WaitingFaults::OldestSince() const {
   absl::MutexLock lock(&mu_);
   absl::Time oldest = absl::InfiniteFuture();

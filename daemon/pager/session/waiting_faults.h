@@ -20,6 +20,12 @@ namespace pagelift {
 // Thread-safe.
 class WaitingFaults {
  public:
+  struct Entry {
+    PageId page;
+    absl::Time since;
+    bool deferred;
+  };
+
   // Somebody waits for `page`. True if its contents are to be asked for now: it
   // is new, or its request came to nothing before.
   bool Demand(PageId page, absl::Time now) ABSL_LOCKS_EXCLUDED(mu_);
@@ -40,6 +46,7 @@ class WaitingFaults {
   void Forget(PageRange range) ABSL_LOCKS_EXCLUDED(mu_);
 
   std::vector<PageId> Deferred() const ABSL_LOCKS_EXCLUDED(mu_);
+  std::vector<Entry> All() const ABSL_LOCKS_EXCLUDED(mu_);
   // When the oldest fault was read; InfiniteFuture if none waits.
   absl::Time OldestSince() const ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -37,7 +37,8 @@ class Pager:
         self.control = scene.folder / "control" / "socket"
         self._daemon = start_when_ready(
             scene.destination, "pageliftd",
-            [tools.pagelift("pageliftd"), "--control", self.control],
+            [tools.pagelift("pageliftd"), "--control", self.control,
+             "--check-invariants"],
             "--ready-fd", scene.folder / "pageliftd.log")
 
     def source_of(self, name: str) -> str:

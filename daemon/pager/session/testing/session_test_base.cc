@@ -18,6 +18,7 @@ void SessionTestBase::SetUp() {
   source_ = source.get();
   Session::Options options;
   options.work_dir = dir_.path();
+  options.check_invariants = true;
   ASSERT_OK_AND_ASSIGN(session_,
                        Session::Open(std::move(options), std::move(source)));
 }

@@ -1,0 +1,43 @@
+// What can be checked of an address space from inside.
+
+#include "daemon/pager/session/address_space.h"
+
+namespace pagelift {
+namespace {
+
+PageCount CountOf(const PageMap& map, PageState state) {
+  constexpr PageRange kAllPages{PageId(0), PageCount(uint64_t{1} << 52)};
+  PageCount count;
+  map.ForEachIn(kAllPages, state, [&count](const PageMap::Piece& piece) {
+    count = count + piece.pages.count;
+  });
+  return count;
+}
+
+}  // namespace
+
+AddressSpaceFacts AddressSpace::Facts() const {
+  AddressSpaceFacts facts;
+  absl::WriterMutexLock lock(&mu_);
+  facts.held = held();
+  facts.gone = gone();
+  facts.closed = closed();
+  facts.counts = map_.counts();
+  facts.counted.missing = CountOf(map_, PageState::kMissing);
+  facts.counted.requested = CountOf(map_, PageState::kRequested);
+  facts.counted.present = CountOf(map_, PageState::kPresent);
+  facts.counted.lost = CountOf(map_, PageState::kLost);
+  for (const WaitingFaults::Entry& fault : waiting_.All()) {
+    const std::optional<PageMap::Location> location = map_.Find(fault.page);
+    facts.waiting.push_back({fault, location.has_value()
+                                        ? std::optional(location->state)
+                                        : std::nullopt});
+  }
+  if (memory_ != nullptr) {
+    absl::StatusOr<UserfaultFdInfo> kernel = ReadFdInfo(fd_);
+    if (kernel.ok()) facts.kernel = *kernel;
+  }
+  return facts;
+}
+
+}  // namespace pagelift
