@@ -58,6 +58,9 @@ class HeldStore : public PageStore {
     mu_.Await(absl::Condition(&released_));
     return pages_.Read(range);
   }
+  PagesCheck Check(ImageRange range) const override {
+    return pages_.Check(range);
+  }
 
  private:
   const FakePageStore pages_;
