@@ -3,7 +3,6 @@
 import concurrent.futures
 import contextlib
 import dataclasses
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from . import images, ways
 from .checkpoint import Checkpoint
 from .namespaces import Failed, Host
 from .redis_workload import RedisWorkload
-from .scene import Scene
+from .scene import Scene, copy_folder
 from .workloads import CommandedTarget, IncrementalTarget, Workload
 
 WORKLOADS: dict[str, Callable[[], Workload]] = {
@@ -71,10 +70,13 @@ def can_be_incremental(way: str, place: str) -> bool:
 
 
 def run_case(case: Case, repeat: int, keep: bool,
-             tell: Callable[[str], None]) -> None:
-    """Raises if anything was wrong. `tell` takes what may be of interest."""
+             tell: Callable[[str], None], rate: str = "") -> None:
+    """Raises if anything was wrong. `tell` takes what may be of interest.
+    `rate` is that of the cable between the hosts, as tc(8) writes it."""
     with Scene(case.name, keep) as scene:
         try:
+            if rate:
+                scene.make_cable_thin(rate)
             _run(case, scene, repeat, tell)
         except BaseException:
             tell(scene.telling_log_lines())
@@ -118,7 +120,7 @@ def restore_and_verify(scene: Scene, checkpoint: Checkpoint,
         state = folder / "state"
         restore = way.restore(guest, work)
         watch = Watch(guest, workload.comm, checkpoint.pids, restore)
-        with workload.load(guest):
+        with workload.load(guest, state):
             during = workload.verify(guest, state, watch)
             restore.wait_complete()
         after = workload.verify(guest, state, watch)
@@ -159,7 +161,7 @@ def _guest(scene: Scene, checkpoint: Checkpoint) -> Iterator[tuple[Host, Path]]:
     name = scene.next_restore_name()
     folder = scene.make_folder(name)
     (folder / "work").mkdir()
-    shutil.copytree(checkpoint.saved_state, folder / "state")
+    copy_folder(checkpoint.saved_state, folder / "state")
     guest = Host(name, inside=scene.destination)
     try:
         guest.mount_over(folder / "state", checkpoint.state)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import tools
 from .namespaces import FIRST_TARGET_PID, Failed, Process
-from .scene import Scene
+from .scene import Scene, copy_folder
 from .waiting import PATIENCE_SECONDS, wait_for_byte
 
 PARKED_PORT = 27000
@@ -84,5 +84,5 @@ def _dump_command(images: Path, criu: Path) -> list[str | Path]:
 
 def _save(scene: Scene, state: Path) -> Path:
     saved = scene.folder / "saved-state"
-    shutil.copytree(state, saved)
+    copy_folder(state, saved)
     return saved

@@ -45,7 +45,8 @@ class RedisWorkload(Workload):
         return f"OK keys={self._data.keys}"
 
     @contextlib.contextmanager
-    def load(self, guest: Host) -> Iterator[None]:
+    def load(self, guest: Host, state: Path) -> Iterator[None]:
+        del state
         load = _Load(guest)
         try:
             yield

@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import re
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +42,12 @@ class Scene(contextlib.AbstractContextManager["Scene"]):
         """Ends all that runs in the hosts. May be called twice."""
         self._stack.close()
 
+    def make_cable_thin(self, rate: str) -> None:
+        """What the source sends takes its time, so that memory is still
+        arriving while a program does a lot."""
+        self.source.run(["tc", "qdisc", "add", "dev", "cable", "root", "tbf",
+                         "rate", rate, "burst", "256kb", "latency", "100ms"])
+
     def make_folder(self, name: str) -> Path:
         path = self.folder / name
         path.mkdir(parents=True)
@@ -68,3 +75,9 @@ class Scene(contextlib.AbstractContextManager["Scene"]):
         host = Host(name)
         stack.callback(host.close)
         return host
+
+
+def copy_folder(folder: Path, to: Path) -> None:
+    """With owners, and with what is no file."""
+    subprocess.run(["cp", "--archive", "--no-target-directory", folder, to],
+                   check=True)

@@ -34,9 +34,10 @@ class Workload(abc.ABC):
         """What is to be restored, if it is not what was dumped."""
         return images
 
-    def load(self, guest: Host) -> contextlib.AbstractContextManager[None]:
+    def load(self, guest: Host,
+             state: Path) -> contextlib.AbstractContextManager[None]:
         """Keeps the program busy for as long as the context lasts."""
-        del guest
+        del guest, state
         return contextlib.nullcontext()
 
 
@@ -49,13 +50,14 @@ class CommandedTarget(Workload):
         self._options = options
 
     def start(self, host: Host, state: Path) -> None:
-        host.start_target(
-            [tools.target(self._program), "--state", state, *self._options],
-            state / "log")
+        host.start_target(self._command(state), state / "log")
         self.wait_until_started(state)
 
     def wait_until_started(self, state: Path) -> None:
         self._wait_for_answer(state, 0, nothing)
+
+    def _command(self, state: Path) -> list[str | Path]:
+        return [tools.target(self._program), "--state", state, *self._options]
 
     def verify(self, guest: Host, state: Path,
                meanwhile: Callable[[], None] = nothing) -> str:

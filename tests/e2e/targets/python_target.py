@@ -11,13 +11,14 @@ the checksum anew, changed some of the data, and computed it once more.
 import argparse
 import gc
 import hashlib
-import os
 import random
 import sys
-import time
 from pathlib import Path
 
-POLL_SECONDS = 0.02
+sys.dont_write_bytecode = True
+
+from control_file import (  # noqa: E402
+    answer_commands, take_over_standard_streams)
 
 
 class Holdings:
@@ -74,32 +75,6 @@ def obey(holdings: Holdings) -> str:
     return f"OK checksum={after}"
 
 
-def answer(state: Path, number: int, text: str) -> None:
-    draft = state / "result.draft"
-    draft.write_text(f"{number} {text}\n")
-    draft.rename(state / "result")
-
-
-def wait_for_command_after(state: Path, previous: int) -> int:
-    while True:
-        try:
-            number = int((state / "command").read_text())
-        except FileNotFoundError:
-            number = 0
-        if number > previous:
-            return number
-        time.sleep(POLL_SECONDS)
-
-
-def take_over_standard_streams(state: Path) -> None:
-    out = os.open(state / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    null = os.open(os.devnull, os.O_RDONLY)
-    for wanted, fd in ((0, null), (1, out), (2, out)):
-        os.dup2(fd, wanted)
-    os.close(out)
-    os.close(null)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--state", type=Path, required=True)
@@ -107,14 +82,7 @@ def main() -> None:
     options = parser.parse_args()
     take_over_standard_streams(options.state)
     holdings = Holdings(options.items)
-    command = 0
-    answer(options.state, command, "OK filled")
-    while True:
-        command = wait_for_command_after(options.state, command)
-        try:
-            answer(options.state, command, obey(holdings))
-        except Exception as error:  # A damaged heap can raise anything.
-            answer(options.state, command, f"WRONG {error!r}")
+    answer_commands(options.state, lambda: obey(holdings))
 
 
 if __name__ == "__main__":
