@@ -70,13 +70,13 @@ def can_be_incremental(way: str, place: str) -> bool:
 
 
 def run_case(case: Case, repeat: int, keep: bool,
-             tell: Callable[[str], None], rate: str = "") -> None:
+             tell: Callable[[str], None], megabits: int = 0) -> None:
     """Raises if anything was wrong. `tell` takes what may be of interest.
-    `rate` is that of the cable between the hosts, as tc(8) writes it."""
+    `megabits`, if any, is what the cable between the hosts carries a second."""
     with Scene(case.name, keep) as scene:
         try:
-            if rate:
-                scene.make_cable_thin(rate)
+            if megabits:
+                scene.make_cable_thin(megabits)
             _run(case, scene, repeat, tell)
         except BaseException:
             tell(scene.telling_log_lines())
@@ -91,8 +91,10 @@ def _run(case: Case, scene: Scene, repeat: int,
     workload = WORKLOADS[case.workload]()
     state = scene.make_folder("state")
     workload.start(scene.source, state)
-    make = checkpoints.park if case.place == ways.PARKED else checkpoints.dump
-    checkpoint = make(scene, state, workload.comm)
+    checkpoint = (
+        checkpoints.park(scene, state, workload.comm)
+        if case.place == ways.PARKED else
+        checkpoints.dump(scene, state, workload.comm, workload.dump_as))
     checkpoint = dataclasses.replace(
         checkpoint, images=workload.rework(checkpoint.images))
     tell(f"{images.lazy_pages(checkpoint.images)} lazy pages")

@@ -1,8 +1,7 @@
 """Checkpoints: made by `criu dump`, kept in a folder or parked in the dump."""
 
 import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,11 +37,14 @@ class Checkpoint:
                          f"{self.images / 'dump.log'}")
 
 
-def dump(scene: Scene, state: Path, comm: str) -> Checkpoint:
+def dump(scene: Scene, state: Path, comm: str,
+         dump_as: Sequence[str | Path] = ()) -> Checkpoint:
     """Dumps the target on the source host, which ends there."""
     pids = scene.source.pids_called(comm)
     images = scene.make_folder("images")
-    dumping = scene.source.start("criu dump", _dump_command(images, tools.criu()),
+    dumping = scene.source.start("criu dump",
+                                 [*dump_as,
+                                  *_dump_command(images, tools.criu())],
                                  scene.folder / "dump-output.log")
     if dumping.wait(PATIENCE_SECONDS) != 0:
         raise Failed(f"criu dump failed; its log is in {images / 'dump.log'}")

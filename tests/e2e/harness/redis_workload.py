@@ -23,26 +23,28 @@ class RedisWorkload(Workload):
     """Compares every value of a DataSet; the load has keys of its own."""
 
     comm = "redis-server"
+    options: tuple[str, ...] = ()
 
     def __init__(self) -> None:
-        self._data = DataSet()
+        self.data = DataSet()
 
     def start(self, host: Host, state: Path) -> None:
         host.start_target(
             [tools.system("redis-server"), "--port", str(_PORT), "--bind",
              "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize",
-             "no", "--dir", state, "--logfile", state / "log"], state / "log")
-        with _connection(host, nothing) as redis:
-            for batch in self._data.load:
-                _exchange(redis, batch)
+             "no", "--dir", state, "--logfile", state / "log",
+             *self.options], state / "log")
+        with connection(host, nothing) as redis:
+            for batch in self.data.load:
+                exchange(redis, batch)
 
     def verify(self, guest: Host, state: Path,
                meanwhile: Callable[[], None] = nothing) -> str:
         del state
-        with _connection(guest, meanwhile) as redis:
-            for batch in self._data.read:
-                _exchange(redis, batch)
-        return f"OK keys={self._data.keys}"
+        with connection(guest, meanwhile) as redis:
+            for batch in self.data.read:
+                exchange(redis, batch)
+        return f"OK keys={self.data.keys}"
 
     @contextlib.contextmanager
     def load(self, guest: Host, state: Path) -> Iterator[None]:
@@ -78,7 +80,7 @@ class _Load:
 
     def _run(self) -> None:
         try:
-            with _connection(self._guest, self._give_up_if_stopping) as redis:
+            with connection(self._guest, self._give_up_if_stopping) as redis:
                 for number in itertools.count(1):
                     if self._stopping.is_set():
                         return
@@ -100,18 +102,18 @@ class _Load:
             ([b"INCR", _COUNTER], b":%d\r\n" % number),
         ):
             name = b" ".join(command[:2])
-            _exchange(redis, Batch(encode(command), reply, [name],
-                                   [len(reply)]))
+            exchange(redis, Batch(encode(command), reply, [name],
+                                  [len(reply)]))
 
 
 @contextlib.contextmanager
-def _connection(host: Host,
-                meanwhile: Callable[[], None]) -> Iterator[socket.socket]:
+def connection(host: Host, meanwhile: Callable[[], None],
+               port: int = _PORT) -> Iterator[socket.socket]:
     """A connection to redis in `host`, once it listens."""
 
     def connect() -> socket.socket | None:
         with host.network(), contextlib.suppress(ConnectionRefusedError):
-            return socket.create_connection(("127.0.0.1", _PORT))
+            return socket.create_connection(("127.0.0.1", port))
         return None
 
     redis = wait_until("redis listening", connect, PATIENCE_SECONDS, meanwhile)
@@ -121,7 +123,7 @@ def _connection(host: Host,
         yield redis
 
 
-def _exchange(redis: socket.socket, batch: Batch) -> None:
+def exchange(redis: socket.socket, batch: Batch) -> None:
     """Sends a batch and compares what comes back, byte for byte."""
     redis.sendall(batch.request)
     got = bytearray()

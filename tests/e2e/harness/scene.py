@@ -12,6 +12,7 @@ from types import TracebackType
 from .namespaces import Host, join_with_cable
 
 _LOG_LINES = 12
+_CABLE_SHARES = 4  # A power of two.
 _TELLING = re.compile(r"\bError\b|\bWarn|WRONG|FAIL|fatal|\b[EFW]\d{4}\b")
 
 
@@ -42,11 +43,23 @@ class Scene(contextlib.AbstractContextManager["Scene"]):
         """Ends all that runs in the hosts. May be called twice."""
         self._stack.close()
 
-    def make_cable_thin(self, rate: str) -> None:
+    def make_cable_thin(self, megabits: int) -> None:
         """What the source sends takes its time, so that memory is still
-        arriving while a program does a lot."""
-        self.source.run(["tc", "qdisc", "add", "dev", "cable", "root", "tbf",
-                         "rate", rate, "burst", "256kb", "latency", "100ms"])
+        arriving while a program does a lot. Connections get equal shares, so
+        that faults need not queue behind what nobody waits for."""
+
+        def tc(what: str, options: str) -> None:
+            self.source.run(["tc", what, "add", "dev", "cable",
+                             *options.split()])
+
+        tc("qdisc", "root handle 1: htb default 10")
+        tc("class", f"parent 1: classid 1:1 htb rate {megabits}mbit")
+        for i in range(_CABLE_SHARES):
+            tc("class", f"parent 1:1 classid 1:1{i} htb quantum 3000 rate "
+               f"{max(1, megabits // _CABLE_SHARES)}mbit ceil {megabits}mbit")
+            # Ports that the kernel chooses for a destination are two apart.
+            tc("filter", f"parent 1: u32 match ip dport {2 * i} "
+               f"{2 * (_CABLE_SHARES - 1)} flowid 1:1{i}")
 
     def make_folder(self, name: str) -> Path:
         path = self.folder / name

@@ -47,7 +47,7 @@ def pagelift(name: str) -> Path:
 def target(name: str) -> Path:
     """A program that is restored, from where our own are, or from Bazel."""
     source = Path("tests/e2e/targets") / name
-    if source.suffix == ".py":
+    if source.suffix:
         return REPOSITORY / source
     return _built(name, [_bin(), REPOSITORY / "bazel-bin" / source.parent,
                          REPOSITORY / "bazel-bin/tests/stress/torture"])

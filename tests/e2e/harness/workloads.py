@@ -2,12 +2,15 @@
 
 import abc
 import contextlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import incremental, tools
-from .namespaces import Host
+from .namespaces import FIRST_TARGET_PID, Host
 from .waiting import PATIENCE_SECONDS, nothing, wait_until
+
+_SECONDS_BETWEEN_LOOKS = 0.5
 
 
 class WrongMemory(Exception):
@@ -19,6 +22,8 @@ class Workload(abc.ABC):
     once it has been started."""
 
     comm: str
+    # As whom CRIU dumps it: a command that runs another.
+    dump_as: Sequence[str | Path] = ()
 
     @abc.abstractmethod
     def start(self, host: Host, state: Path) -> None:
@@ -51,10 +56,23 @@ class CommandedTarget(Workload):
 
     def start(self, host: Host, state: Path) -> None:
         host.start_target(self._command(state), state / "log")
-        self.wait_until_started(state)
+        self.wait_until_started(state, self._watch_first_process(host))
 
-    def wait_until_started(self, state: Path) -> None:
-        self._wait_for_answer(state, 0, nothing)
+    def wait_until_started(self, state: Path,
+                           meanwhile: Callable[[], None] = nothing) -> None:
+        self._wait_for_answer(state, 0, meanwhile)
+
+    @staticmethod
+    def _watch_first_process(host: Host) -> Callable[[], None]:
+        next_look = 0.0
+
+        def look() -> None:
+            nonlocal next_look
+            if time.monotonic() >= next_look:
+                host.run(["ps", "-p", str(FIRST_TARGET_PID)])  # If it is there.
+                next_look = time.monotonic() + _SECONDS_BETWEEN_LOOKS
+
+        return look
 
     def _command(self, state: Path) -> list[str | Path]:
         return [tools.target(self._program), "--state", state, *self._options]

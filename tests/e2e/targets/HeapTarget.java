@@ -15,8 +15,8 @@ import java.util.zip.CRC32C;
  * A Java program whose heap is full of data that it has checksums of.
  *
  * <p>HeapTarget DIR THREADS SLOTS: answers each command (see control_file.h for
- * the files) after its threads have checked, replaced and checked all data, and
- * have made garbage, several times, with full collections in between.
+ * the files) after its threads have replaced and checked data, and have made
+ * garbage, several times, with full collections in between.
  */
 public final class HeapTarget {
   private static final int POLL_MILLISECONDS = 20;
@@ -115,7 +115,6 @@ public final class HeapTarget {
       List<Callable<Void>> work = new ArrayList<>();
       for (Part part : parts) {
         work.add(() -> {
-          part.check();
           part.churn();
           part.check();
           return null;

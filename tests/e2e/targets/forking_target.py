@@ -28,7 +28,7 @@ from control_file import (  # noqa: E402
 
 PARTS = 16
 BLOB_BYTES = 4 << 20
-NODES_OF_A_PART = 12_000
+NODES_OF_A_PART = 6_000
 PROCESSES = 4
 # A process that died takes its task with it.
 POOL_SECONDS = 150
@@ -154,8 +154,8 @@ def collecting() -> Iterator[None]:
 
 
 def obey() -> str:
+    use_a_pool()
     with collecting():
-        use_a_pool()
         for part in parts[::3]:
             part.renew(part.generation + 1)
         ctypes.CDLL(None).malloc_trim(0)

@@ -3,9 +3,9 @@
 
     sqlite_target.py --state DIR [--rows 80000]
 
-Answers each command (see control_file.h for the files) after it has checked the
-database and every row, deleted, updated and inserted rows, packed the database,
-copied it, and checked both once more.
+Answers each command (see control_file.h for the files) after it has
+deleted, updated and inserted rows, packed the database, checked every row, and
+done so once more after a rollback and in a copy.
 """
 
 import argparse
@@ -120,10 +120,10 @@ def _check(database: sqlite3.Connection, generations: dict[int, int]) -> None:
 
 
 def obey(table: Table) -> str:
-    table.check()
     table.change()
-    table.roll_back()
     table.pack()
+    table.check()
+    table.roll_back()
     table.check()
     table.check_a_copy()
     return f"OK rows={len(table)}"
