@@ -1,5 +1,6 @@
 """What tests/e2e/commands tries. Each case tells what it saw, or raises."""
 
-from . import inspect, lazy_pages, serve, status
+from . import complete, inspect, lazy_pages, serve, status
 
-CASES = [*lazy_pages.CASES, *serve.CASES, *inspect.CASES, *status.CASES]
+CASES = [*lazy_pages.CASES, *serve.CASES, *inspect.CASES, *status.CASES,
+         *complete.CASES]

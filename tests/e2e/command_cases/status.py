@@ -13,7 +13,7 @@ from harness.waiting import wait_until
 def status_json(s: Setting) -> str:
     """Before criu starts, when it has ended, and when all memory is there."""
     before, after = s.folder / "before.json", s.folder / "after.json"
-    criu = _script(s, "criu-between-looks", f"""
+    criu = s.script("criu-between-looks", f"""
         {_status(s)} --json >{before} &&
         {tools.criu()} "$@" && {_status(s)} --json >{after}""")
     _restore(s, "--criu", criu, "--wait")
@@ -89,13 +89,6 @@ def _command(s: Setting) -> list[str | Path]:
 
 def _status(s: Setting) -> str:
     return " ".join(map(str, _command(s)))
-
-
-def _script(s: Setting, name: str, commands: str) -> Path:
-    path = s.folder / name
-    path.write_text(f"#!/bin/sh\n{commands}\n")
-    path.chmod(0o755)
-    return path
 
 
 def _restore(s: Setting, *options: str | Path) -> None:

@@ -44,7 +44,7 @@ def dump(scene: Scene, state: Path, comm: str,
     images = scene.make_folder("images")
     dumping = scene.source.start("criu dump",
                                  [*dump_as,
-                                  *_dump_command(images, tools.criu())],
+                                  *dump_command(images, tools.criu())],
                                  scene.folder / "dump-output.log")
     if dumping.wait(PATIENCE_SECONDS) != 0:
         raise Failed(f"criu dump failed; its log is in {images / 'dump.log'}")
@@ -58,7 +58,7 @@ def park(scene: Scene, state: Path, comm: str) -> Checkpoint:
     images = scene.make_folder("images")
     dumping = start_parked(lambda status_fd: scene.source.start(
         "criu dump --lazy-pages",
-        [*_dump_command(images, tools.criu_serving_pages()), "--lazy-pages",
+        [*dump_command(images, tools.criu_serving_pages()), "--lazy-pages",
          "--address", scene.source.address, "--port", str(PARKED_PORT),
          "--status-fd", str(status_fd)],
         scene.folder / "dump-output.log", pass_fds=[status_fd]))
@@ -79,7 +79,7 @@ def start_parked(start: Callable[[int], Process]) -> Process:
         os.close(status_read)
 
 
-def _dump_command(images: Path, criu: Path) -> list[str | Path]:
+def dump_command(images: Path, criu: Path) -> list[str | Path]:
     return [criu, "dump", "--tree", str(FIRST_TARGET_PID),
             "--images-dir", images, "-v4", "--log-file", "dump.log"]
 

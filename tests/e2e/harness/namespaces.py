@@ -63,6 +63,10 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
 
+    def resume(self) -> None:
+        """Has it go on after SIGSTOP: who waits for it stops with it."""
+        self._popen.send_signal(signal.SIGCONT)
+
     def wait(self, seconds: float) -> int:
         return self._popen.wait(seconds)
 

@@ -55,17 +55,27 @@ class Setting:
     @contextlib.contextmanager
     def serving(self, name: str, images: Path) -> Iterator[str]:
         """A pagelift-server with `images`; gives their URL."""
+        url, server = self.start_server(name, images)
+        yield url
+        stop(server)
+
+    def start_server(self, name: str, images: Path) -> tuple[str, Process]:
         address = f"127.0.0.1:{next(self._ports)}"
         server = start_when_ready(
             self.guest, "pagelift-server",
             [tools.pagelift("pagelift-server"), "--listen", address,
              "--image", f"{name}={images}"],
             "--ready-fd", self.next_log())
-        yield f"grpc://{address}/{name}"
-        stop(server)
+        return f"grpc://{address}/{name}", server
 
     def run(self, *argv: str | Path) -> Result:
         return result_of(self.start(str(argv[0]), argv))
+
+    def script(self, name: str, commands: str) -> Path:
+        path = self.folder / name
+        path.write_text(f"#!/bin/sh\n{commands}\n")
+        path.chmod(0o755)
+        return path
 
     def start(self, name: str, argv: Sequence[str | Path]) -> Process:
         return self.guest.start(name, argv, self.next_log())
@@ -77,9 +87,12 @@ class Setting:
         return result
 
     def restore_and_run(self, images: Path, *options: str | Path) -> Result:
-        return self.run(
-            tools.pagelift("pagelift"), "restore", "--images", images,
-            "--control", self.control, *options)
+        return self.run(*self.restore_command(images, *options))
+
+    def restore_command(self, images: Path,
+                        *options: str | Path) -> list[str | Path]:
+        return [tools.pagelift("pagelift"), "restore", "--images", images,
+                "--control", self.control, *options]
 
     def lazy_pages(self, work: Path, *options: str | Path) -> Result:
         """`pagelift lazy-pages` that is to fail at its start: a restore has

@@ -94,9 +94,12 @@ class RestoreWay(abc.ABC):
 
 
 def criu_restore_command(images: Path, work: Path) -> list[str | Path]:
+    return [*criu_plain_restore_command(images, work), "--lazy-pages"]
+
+
+def criu_plain_restore_command(images: Path, work: Path) -> list[str | Path]:
     return [tools.criu(), "restore", "--images-dir", images, "--work-dir", work,
-            "--restore-detached", "--lazy-pages", "-v4", "--log-file",
-            "restore.log"]
+            "--restore-detached", "-v4", "--log-file", "restore.log"]
 
 
 class LazyPagesWay(RestoreWay):
