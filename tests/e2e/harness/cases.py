@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import dataclasses
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -126,7 +127,11 @@ def restore_and_verify(scene: Scene, checkpoint: Checkpoint,
             during = workload.verify(guest, state, watch)
             restore.wait_complete()
         after = workload.verify(guest, state, watch)
-        return f"during: {during}\nafter: {after}\n{restore.report()}"
+        report = restore.report()
+        if report:
+            workload.judge(images.lazy_pages(checkpoint.images), during,
+                           json.loads(report))
+        return f"during: {during}\nafter: {after}\n{report}"
 
 
 class Watch:

@@ -39,6 +39,11 @@ class Workload(abc.ABC):
         """What is to be restored, if it is not what was dumped."""
         return images
 
+    def judge(self, lazy_pages: int, during: str, report: dict) -> None:
+        """Raises if what it answered during a restore, and what the way has
+        measured, cannot be."""
+        del lazy_pages, during, report
+
     def load(self, guest: Host,
              state: Path) -> contextlib.AbstractContextManager[None]:
         """Keeps the program busy for as long as the context lasts."""

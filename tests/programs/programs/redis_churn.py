@@ -13,6 +13,7 @@ from harness.workloads import WrongMemory
 _VICTIMS = 30_000
 _AT_ONCE = 500
 _MOST_SAVES = 3
+_CHURN_KEYS = 4000
 
 
 class Victims:
@@ -99,7 +100,7 @@ class Churn:
         """New keys, old ones that grow or shrink, and fewer of them."""
         exchanges = []
         for _ in range(_AT_ONCE):
-            key = b"churn:%d" % self._random.randrange(4000)
+            key = b"churn:%d" % self._random.randrange(_CHURN_KEYS)
             if key in self._values and self._random.random() < 0.4:
                 del self._values[key]
                 exchanges.append(([b"UNLINK", key], b":1\r\n"))
