@@ -1,6 +1,7 @@
 // Targets that are at their limits: what does not fit is waited for, and is
 // never something else than it should be.
 
+#include "absl/status/status.h"
 #include "daemon/pager/session/session.h"
 #include "daemon/pager/session/testing/held_session_test_base.h"
 #include "gmock/gmock.h"
@@ -28,31 +29,32 @@ class MemoryLimitSessionTest : public HeldSessionTestBase {
 
   // Until pages were refused, and asked for again.
   void WaitForRefusals() {
-    ASSERT_TRUE(Eventually([this] {
-      PageCount asked;
-      for (const FakePageSource::Request& request : source_->requests()) {
-        asked = asked + request.range.count;
-      }
-      return PageCount(3 * kManyPages.raw()) < asked;
-    }));
+    ASSERT_TRUE(Eventually(
+        [this] { return PageCount(3 * kManyPages.raw()) < PagesAskedFor(); }));
   }
 
   MemoryLimit limit_{PageCount(kManyPages.raw() / 2)};
 };
 
 TEST_F(MemoryLimitSessionTest, WhatDoesNotFitIsWaitedForUntilItDoes) {
-  thread(1).StartRead(target_.page(kManyPages.raw() - 1));
-  ASSERT_TRUE(thread(1).WaitUntilBlocked());
-  // Its request is the last to be answered.
+  constexpr uint64_t kLast = kManyPages.raw() - 1;
+  // At its limit the target can do nothing that takes memory, such as to answer
+  // us: the page it is to wait for does not come before.
+  source_->FailFrom(ImagePage(kLast), absl::UnavailableError("not now"));
+  // So that there is a page table where it is.
+  Bring(kLast - 1);
   source_->StopHolding();
   ASSERT_NO_FATAL_FAILURE(WaitForRefusals());
+  thread(1).StartRead(target_.page(kLast));
+  ASSERT_TRUE(thread(1).WaitUntilBlocked());
+  source_->FailFrom(ImagePage(kLast), absl::OkStatus());
+  ASSERT_TRUE(source_->WaitForRequests(source_->requests().size() + 50, kSoon));
   EXPECT_FALSE(thread(1).has_finished());
   EXPECT_EQ(State(), SessionState::kDraining);
   EXPECT_LT(PageCount(0), session_->Snapshot().pages_missing);
   EXPECT_EQ(session_->stats().pages_lost, 0u);
   limit_.Set(PageCount(4 * kManyPages.raw()));
-  EXPECT_TRUE(HoldsPattern(thread(1).Finish().page.data(),
-                           ImagePage(kManyPages.raw() - 1)));
+  EXPECT_TRUE(HoldsPattern(thread(1).Finish().page.data(), ImagePage(kLast)));
   ASSERT_TRUE(WaitUntilEnded());
   EXPECT_EQ(session_->stats().pages_installed, kManyPages.raw());
   for (uint64_t i = 0; i < kManyPages.raw(); ++i) ExpectImagePage(i, i);

@@ -4,6 +4,9 @@
 #include "daemon/pager/session/session.h"
 #include "daemon/pager/session/testing/session_test_base.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/eventually.h"
+#include "lib/memory/page.h"
+#include "lib/source/testing/fake_page_source.h"
 
 namespace pagelift {
 
@@ -18,7 +21,17 @@ class HeldSessionTestBase : public SessionTestBase {
     if (HasFatalFailure()) return;
     source_->HoldReplies();
     target_.Restore(dir_.path());
-    ASSERT_TRUE(source_->WaitForRequests(1, kSoon));
+    ASSERT_TRUE(Eventually(
+        [this] { return PagesAskedFor() == target_.region().count; }));
+  }
+
+  // In all; a page counts as often as it was asked for.
+  PageCount PagesAskedFor() const {
+    PageCount pages;
+    for (const FakePageSource::Request& request : source_->requests()) {
+      pages = pages + request.range.count;
+    }
+    return pages;
   }
 
   // Only this page of it.
