@@ -103,9 +103,10 @@ int CompleteCommand(int argc, const char* const argv[]) {
   CommandLine line(
       "pagelift complete",
       "Returns when a restored process has all its memory. Before that it must "
-      "not be dumped\n(CRIU would take what is missing for zeros), and its "
-      "page "
-      "server must not go away.");
+      "not be dumped\n"
+      "(CRIU would take what is missing for zeros), and its page server must "
+      "not "
+      "go away.");
   line.Add({"timeout", 't', "DURATION", "give up after that; default: never",
             &options.timeout});
   line.Add({"json", 0, "", "one JSON object instead of text", &options.json});

@@ -13,21 +13,10 @@ namespace {
 // How many moves to places of which we know nothing are remembered.
 constexpr size_t kMostMoves = 256;
 
-// `ranges` without `cut`.
-std::vector<PageRange> Without(const std::vector<PageRange>& ranges,
-                               PageRange cut) {
-  std::vector<PageRange> rest;
-  for (PageRange range : ranges) {
-    if (!range.Overlaps(cut)) {
-      rest.push_back(range);
-      continue;
-    }
-    for (PageRange part : {PageRange::Between(range.first, cut.first),
-                           PageRange::Between(cut.limit(), range.limit())}) {
-      if (!part.empty()) rest.push_back(part);
-    }
-  }
-  return rest;
+RangeSet SetOf(const std::vector<PageRange>& ranges) {
+  RangeSet set;
+  for (PageRange range : ranges) set.Insert(range);
+  return set;
 }
 
 }  // namespace
@@ -60,22 +49,20 @@ void AddressSpace::ApplyLocked(const Remapped& event) {
 }
 
 void AddressSpace::MakeRoomLocked(PageRange to) {
-  std::vector<PageRange> nothing_was = {to};
+  RangeSet nothing_was = SetOf({to});
   for (PageRange was : regions_.Intersect(to)) {
     unmaps_due_.Insert(was);
     // What was moved away by an event that we know cannot be moved once more.
-    std::vector<PageRange> unexplained = {was};
-    for (PageRange part : vacated_.Intersect(was)) {
-      unexplained = Without(unexplained, part);
-    }
-    for (PageRange part : unexplained) {
+    RangeSet unexplained = SetOf({was});
+    for (PageRange part : vacated_.Intersect(was)) unexplained.Erase(part);
+    for (PageRange part : unexplained.ranges()) {
       map_.Move(part.first, part.first + kAside, part.count);
       displaced_.Insert(part);
     }
-    nothing_was = Without(nothing_was, was);
+    nothing_was.Erase(was);
   }
   vacated_.Erase(to);
-  for (PageRange part : nothing_was) {
+  for (PageRange part : nothing_was.ranges()) {
     // A target may make any number of them.
     if (moved_in_.size() == kMostMoves) moved_in_.erase(moved_in_.begin());
     moved_in_.push_back({part, to.first});
@@ -88,12 +75,12 @@ void AddressSpace::MoveLocked(PageRange from, PageId to) {
     mu_.AssertHeld();
     map_.Move(part.first + aside, to + (part.first - from.first), part.count);
   };
-  std::vector<PageRange> still_there = {from};
+  RangeSet still_there = SetOf({from});
   const std::vector<PageRange> displaced = DisplacedIn(from);
   for (PageRange part : displaced) {
     move(part, kAside);
     displaced_.Erase(part);
-    still_there = Without(still_there, part);
+    still_there.Erase(part);
   }
   // An event moves one mapping, and not also one that has been moved into the
   // middle of where it was.
@@ -102,9 +89,9 @@ void AddressSpace::MoveLocked(PageRange from, PageId to) {
     return is_older || from.first < moved.mapping;
   };
   for (PageRange part : StillMovedIn(from, matters, is_older)) {
-    still_there = Without(still_there, part);
+    still_there.Erase(part);
   }
-  for (PageRange part : still_there) {
+  for (PageRange part : still_there.ranges()) {
     move(part, PageCount(0));
     vacated_.Insert(part);
   }
@@ -126,8 +113,7 @@ void AddressSpace::ApplyLocked(const Unmapped& event) {
                      disregarded_.end());
   // One thread's unmap event may come after another thread's remap to the same
   // place: it is then about what lay there before.
-  RangeSet gone;
-  gone.Insert(event.range);
+  RangeSet gone = SetOf({event.range});
   // This is what follows a remap that was read: nothing is there.
   for (PageRange range : vacated_.Intersect(event.range)) {
     DropLocked(range);
@@ -160,7 +146,9 @@ void AddressSpace::DropLocked(PageRange range) {
   regions_.Erase(range);
   std::vector<MovedIn> rest;
   for (const MovedIn& moved : moved_in_) {
-    for (PageRange part : Without({moved.pages}, range)) {
+    RangeSet pages = SetOf({moved.pages});
+    pages.Erase(range);
+    for (PageRange part : pages.ranges()) {
       rest.push_back({part, moved.mapping});
     }
   }
@@ -201,27 +189,16 @@ std::vector<PageRange> AddressSpace::StillMovedIn(
 std::vector<PageRange> AddressSpace::DisplacedIn(PageRange range) const {
   const std::vector<PageRange> displaced = displaced_.Intersect(range);
   if (displaced.empty()) return {};
+  absl::StatusOr<RegisteredRanges> mappings = Mappings();
+  if (!mappings.ok()) return displaced;
   // If what was moved in has left by events that we know, or is still there
   // now, the event is not about that.
-  absl::StatusOr<RegisteredRanges> mappings = Mappings();
-  RangeSet moved_on;
-  for (PageRange part : displaced) moved_on.Insert(part);
-  for (PageRange part : displaced) {
-    std::vector<PageRange> there = regions_.Intersect(part);
-    for (PageRange left : vacated_.Intersect(part))
-      there = Without(there, left);
-    RangeSet known_there;
-    for (PageRange here : there) known_there.Insert(here);
-    if (mappings.ok()) {
-      for (PageRange here : mappings->RegisteredIn(part)) {
-        known_there.Erase(here);
-      }
-    } else {
-      known_there = RangeSet();
-    }
-    for (PageRange newer : known_there.ranges()) moved_on.Erase(newer);
-  }
-  return moved_on.ranges();
+  RangeSet moved_on = SetOf(regions_.Intersect(range));
+  for (PageRange left : vacated_.Intersect(range)) moved_on.Erase(left);
+  for (PageRange here : mappings->RegisteredIn(range)) moved_on.Erase(here);
+  RangeSet older = SetOf(displaced);
+  for (PageRange part : moved_on.ranges()) older.Erase(part);
+  return older.ranges();
 }
 
 void AddressSpace::ForgetDisplacedLocked(PageRange range) {
@@ -232,7 +209,7 @@ void AddressSpace::ForgetDisplacedLocked(PageRange range) {
 }
 
 void AddressSpace::SettleMovesLocked() {
-  if (moved_in_.empty() && unmaps_due_.empty()) return;
+  if (!has_recent_moves_.load(std::memory_order_acquire)) return;
   const Registration registration = memory_->Probe(kAnyPage);
   if (registration != Registration::kRegistered &&
       registration != Registration::kNotRegistered) {

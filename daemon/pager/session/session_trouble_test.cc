@@ -53,17 +53,6 @@ TEST_F(SessionTest, WhatIsUnavailableIsAskedForAgainButNotWithoutPause) {
   EXPECT_TRUE(WaitUntilEnded());
 }
 
-TEST_F(SessionTest, WithoutASourceTheRestoreFailsInsteadOfWaitingForEver) {
-  target_.Connect(dir_.path());
-  target_.HandOver();
-  source_->BeGone();
-  EXPECT_EQ(thread().Read(target_.page(5)).signal, SIGBUS);
-  thread().On(Op::kHangUp, {});
-  target_.Kill();
-  EXPECT_TRUE(WaitUntilEnded());
-  EXPECT_EQ(State(), SessionState::kFailed);
-}
-
 TEST_F(SessionTest, ASourceThatIsLostLaterFreezesTheTasks) {
   source_->HoldReplies();
   target_.Restore(dir_.path());
