@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <memory>
 #include <random>
+#include <sstream>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -50,11 +52,12 @@ class Race {
   // Empty if all went well.
   std::string Run() {
     for (int i = 0; i < kSteps && !trace_.failed(); ++i) Step();
+    ends_ = true;
     for (const Target& target : targets_) target.kernel->BeginNothing();
     int steps = 0;
     while (!trace_.failed() && !Ended()) {
       if (++steps > kMostStepsToEnd) {
-        trace_.Fail("it does not come to an end");
+        trace_.Fail("it does not come to an end: " + Unfinished());
         break;
       }
       // What is in doubt takes real time.
@@ -166,7 +169,9 @@ class Race {
   }
 
   void Prefetch(Target& target) {
-    const PageId from = ModelKernel::kBase + PageCount(Below(64));
+    PageId from = ModelKernel::kBase + PageCount(Below(64));
+    // The first page would be met once in 64 times.
+    if (ends_) from = ModelKernel::kBase;
     std::optional<PageMap::Piece> piece =
         target.space->ClaimMissing(from, PageCount(1 + Below(8)));
     if (piece.has_value()) {
@@ -228,10 +233,26 @@ class Race {
     return true;
   }
 
+  std::string Unfinished() const {
+    std::ostringstream out;
+    out << requested_.size() << " requests, " << deliveries_.size()
+        << " deliveries";
+    for (const Target& target : targets_) {
+      const PageMap::Counts counts = target.space->counts();
+      out << target.kernel->Unfinished();
+      if (target.space->complete()) continue;
+      out << (target.space->held() ? ", held" : "")
+          << (target.space->has_doubts() ? ", in doubt" : "") << ", "
+          << counts.missing << " missing, " << counts.requested << " requested";
+    }
+    return out.str();
+  }
+
   uint64_t Below(uint64_t limit) { return random_() % limit; }
 
   std::mt19937 random_;
   const bool process_is_known_ = Below(4) != 0;
+  bool ends_ = false;
   ModelTrace trace_;
   SessionStats stats_;
   std::vector<Target> targets_;

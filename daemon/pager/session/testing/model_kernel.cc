@@ -146,6 +146,21 @@ bool ModelKernel::idle() const {
                      [](const Thread& t) { return t.state == State::kIdle; });
 }
 
+std::string ModelKernel::Unfinished() const {
+  std::string report = absl::StrCat("; ", name_, ":");
+  if (!running_) absl::StrAppend(&report, " does not run yet");
+  if (changing_ > 0) absl::StrAppend(&report, " changing ", changing_);
+  for (const Thread& thread : threads_) {
+    if (thread.state == State::kIdle) continue;
+    absl::StrAppend(&report, " ", &thread - threads_.data(), " ",
+                    thread.state == State::kAccess   ? "accesses "
+                    : thread.state == State::kFaults ? "waits at "
+                                                     : "changes, last page ",
+                    thread.page);
+  }
+  return report;
+}
+
 std::vector<std::shared_ptr<ModelKernel>> ModelKernel::TakeChildren() {
   return std::exchange(children_, {});
 }

@@ -65,6 +65,8 @@ class ModelKernel : public std::enable_shared_from_this<ModelKernel> {
   void BeginNothing() { begins_ = false; }
   // Nobody is at anything.
   bool idle() const;
+  // Who is at what, to be read.
+  std::string Unfinished() const;
   // Reads every page that is mapped.
   void CheckAll();
 
