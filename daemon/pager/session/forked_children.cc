@@ -50,41 +50,54 @@ bool AnyRegistered(const RegisteredRanges& mappings) {
 
 ForkedChildren::ForkedChildren() : spare_fd_(OpenSpare()) {}
 
-void ForkedChildren::Add(std::shared_ptr<AddressSpace> child, pid_t parent) {
+void ForkedChildren::Add(std::vector<std::shared_ptr<AddressSpace>> children,
+                         pid_t parent) {
   spare_fd_.reset();
-  held_.push_back({std::move(child), parent,
-                   RegisteredRanges::OfProcess(parent), MonotonicNow()});
+  const auto mappings =
+      std::make_shared<const absl::StatusOr<RegisteredRanges>>(
+          RegisteredRanges::OfProcess(parent));
   spare_fd_ = OpenSpare();
+  for (std::shared_ptr<AddressSpace>& child : children) {
+    held_.push_back({std::move(child), parent, mappings, MonotonicNow()});
+  }
 }
 
 std::vector<ForkedChildren::Candidate> ForkedChildren::CandidatesOf(
-    pid_t parent, absl::FunctionRef<bool(pid_t)> is_known) {
-  std::vector<Candidate> candidates;
+    pid_t parent, absl::FunctionRef<bool(pid_t)> is_known,
+    Mappings& seen_before) {
+  std::vector<pid_t> pids;
   for (pid_t pid : ChildrenOf(parent)) {
     // One made by vfork(2) has no memory of its own.
     if (is_known(pid) || ShareMemory(parent, pid)) continue;
-    absl::StatusOr<RegisteredRanges> mappings =
-        RegisteredRanges::OfProcess(pid);
-    if (mappings.ok() && AnyRegistered(*mappings)) {
-      candidates.push_back({pid, *std::move(mappings)});
+    auto before = seen_before.find(pid);
+    if (before != seen_before.end()) {
+      seen_.emplace(pid, std::move(before->second));
+    } else {
+      absl::StatusOr<RegisteredRanges> mappings =
+          RegisteredRanges::OfProcess(pid);
+      if (!mappings.ok()) continue;
+      seen_.emplace(pid, *std::move(mappings));
     }
+    if (AnyRegistered(seen_.at(pid))) pids.push_back(pid);
   }
+  std::vector<Candidate> candidates;
+  for (pid_t pid : pids) candidates.push_back({pid, &seen_.at(pid)});
   return candidates;
 }
 
 void ForkedChildren::Identify(const Held& held, const Candidate& candidate) {
   AddressSpace& child = *held.child;
   std::vector<PageRange> wiped;
-  if (held.parents_mappings.ok()) {
+  if (held.parents_mappings->ok()) {
     absl::StatusOr<Pagemap> pagemap = Pagemap::Open(candidate.pid);
     wiped =
-        WipedByFork(*held.parents_mappings, candidate.mappings,
+        WipedByFork(**held.parents_mappings, *candidate.mappings,
                     [&](PageRange range) -> std::optional<bool> {
                       if (!pagemap.ok()) return std::nullopt;
                       return WereCopied(child.InheritedPages(range), *pagemap);
                     });
   } else {
-    wiped = candidate.mappings.WipedOnForkIn(kAllPages);
+    wiped = candidate.mappings->WipedOnForkIn(kAllPages);
   }
   absl::StatusOr<PidFd> pid = PidFd::Open(candidate.pid);
   child.Release(pid.ok() ? std::make_optional(*std::move(pid)) : std::nullopt,
@@ -94,8 +107,8 @@ void ForkedChildren::Identify(const Held& held, const Candidate& candidate) {
 void ForkedChildren::GiveUp(const Held& held) {
   LOG(Debug) << "a forked child of " << held.parent << " was not found";
   std::vector<PageRange> wiped;
-  if (held.parents_mappings.ok()) {
-    wiped = held.parents_mappings->WipedOnForkIn(kAllPages);
+  if (held.parents_mappings->ok()) {
+    wiped = (*held.parents_mappings)->WipedOnForkIn(kAllPages);
   }
   held.child->Release(std::nullopt, wiped);
 }
@@ -109,6 +122,7 @@ std::vector<std::shared_ptr<AddressSpace>> ForkedChildren::Release(
       std::remove_if(held_.begin(), held_.end(),
                      [](const Held& held) { return held.child->closed(); }),
       held_.end());
+  Mappings seen_before = std::exchange(seen_, {});
   spare_fd_.reset();
   while (!held_.empty()) {
     const pid_t parent = held_.front().parent;
@@ -118,7 +132,8 @@ std::vector<std::shared_ptr<AddressSpace>> ForkedChildren::Release(
     std::vector<Held> siblings(std::make_move_iterator(held_.begin()),
                                std::make_move_iterator(others));
     held_.erase(held_.begin(), others);
-    std::vector<Candidate> candidates = CandidatesOf(parent, is_known);
+    std::vector<Candidate> candidates =
+        CandidatesOf(parent, is_known, seen_before);
     // Several at once are taken in their order, which is that of the events
     // unless two threads fork in the same instant. If there are too many, the
     // older ones are some that were not found in time.
@@ -145,6 +160,7 @@ std::vector<std::shared_ptr<AddressSpace>> ForkedChildren::Release(
   }
   spare_fd_ = OpenSpare();
   held_ = std::move(still);
+  if (held_.empty()) seen_.clear();
   return released;
 }
 

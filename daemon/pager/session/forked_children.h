@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -30,8 +31,8 @@ class ForkedChildren {
 
   bool empty() const { return held_.empty(); }
 
-  // `child` is held; `parent` has just forked it.
-  void Add(std::shared_ptr<AddressSpace> child, pid_t parent);
+  // `children` are held; `parent` has just forked them.
+  void Add(std::vector<std::shared_ptr<AddressSpace>> children, pid_t parent);
 
   // Looks again, and releases what can be: the children whose process was
   // found or is not going to be. They are to be served from now on. `is_known`
@@ -43,23 +44,31 @@ class ForkedChildren {
   struct Held {
     std::shared_ptr<AddressSpace> child;
     pid_t parent;
-    // As they were when the event had been read.
-    absl::StatusOr<RegisteredRanges> parents_mappings;
+    // As they were when the event had been read; of all that were read then.
+    std::shared_ptr<const absl::StatusOr<RegisteredRanges>> parents_mappings;
     absl::Duration since;  // MonotonicNow().
   };
+  using Mappings = absl::flat_hash_map<pid_t, RegisteredRanges>;
   struct Candidate {
     pid_t pid;
-    RegisteredRanges mappings;
+    const RegisteredRanges* mappings;  // In `seen_`.
   };
 
   static void Identify(const Held& held, const Candidate& candidate);
   static void GiveUp(const Held& held);
   // Processes that may be those of the children of `parent` that are held.
-  static std::vector<Candidate> CandidatesOf(
-      pid_t parent, absl::FunctionRef<bool(pid_t)> is_known);
+  // Moves what was seen of them from `seen_before`.
+  std::vector<Candidate> CandidatesOf(pid_t parent,
+                                      absl::FunctionRef<bool(pid_t)> is_known,
+                                      Mappings& seen_before);
 
   std::vector<Held> held_;  // The oldest first.
-  UniqueFd spare_fd_;       // Closed while we look: /proc needs one.
+  // The mappings of those that may be held children, as they were when they
+  // were found: reading them costs milliseconds, and two hundred children at
+  // once are looked at again and again. Only of those that the last look found,
+  // a few milliseconds ago, in which no number comes around.
+  Mappings seen_;
+  UniqueFd spare_fd_;  // Closed while we look: /proc needs one.
 };
 
 }  // namespace pagelift

@@ -6,6 +6,7 @@
 #include "daemon/pager/session/testing/held_session_test_base.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/instrumented.h"
 #include "lib/source/testing/page_pattern.h"
 #include "lib/uffd/testing/memory_limit.h"
 
@@ -23,6 +24,7 @@ class MemoryLimitSessionTest : public HeldSessionTestBase {
   MemoryLimitSessionTest() : HeldSessionTestBase(kManyPages) {}
 
   void SetUp() override {
+    if (kInstrumented) GTEST_SKIP() << "its own memory does not fit";
     limit_.Add(thread().process());
     HeldSessionTestBase::SetUp();
   }

@@ -52,14 +52,16 @@ bool Session::Adopting(
     lineage->Add(child);
     children.push_back(std::move(child));
   });
+  std::vector<std::shared_ptr<AddressSpace>> held;
   for (const std::shared_ptr<AddressSpace>& child : children) {
     if (child->held()) {
-      children_.Add(child, parent.pid()->pid());
+      held.push_back(child);
     } else {
       WatchSpace(child);
     }
     if (child->has_doubts()) ArmRetry(kFirstRetry);
   }
+  if (!held.empty()) children_.Add(std::move(held), parent.pid()->pid());
   if (!children.empty()) sweeper_->Nudge();
   if (!children_.empty() && look_backoff_ == absl::ZeroDuration()) {
     look_backoff_ = kFirstLook;
