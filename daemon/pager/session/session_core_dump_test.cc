@@ -11,6 +11,7 @@
 #include "daemon/pager/session/session.h"
 #include "daemon/pager/session/testing/held_session_test_base.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/instrumented.h"
 #include "lib/source/testing/page_pattern.h"
 
 namespace pagelift {
@@ -21,6 +22,7 @@ using Op = TargetCommand::Op;
 class CoreDumpSessionTest : public HeldSessionTestBase {
  protected:
   void SetUp() override {
+    if (kInstrumented) GTEST_SKIP() << "a sanitizer's memory is dumped, too";
     std::ifstream("/proc/sys/kernel/core_pattern") >> pattern_;
     if (pattern_.empty() || pattern_[0] == '|' || pattern_[0] == '/') {
       GTEST_SKIP() << "core dumps go to " << pattern_;

@@ -11,6 +11,7 @@
 #include "daemon/pager/session/testing/userfaultfds_here.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/instrumented.h"
 #include "lib/source/testing/page_pattern.h"
 
 namespace pagelift {
@@ -43,12 +44,13 @@ class ForksSessionTest : public HeldSessionTestBase {
 };
 
 TEST_F(ForksSessionTest, TwoHundredChildrenForkedAtOnceInheritEveryPage) {
+  constexpr int kEach = kInstrumented ? 10 : 50;
   Bring(7);
-  StartFamilies({50, 1, false});
-  ASSERT_NO_FATAL_FAILURE(WaitForForks(200));
-  EXPECT_EQ(session_->Snapshot().address_spaces, 201u);
+  StartFamilies({kEach, 1, false});
+  ASSERT_NO_FATAL_FAILURE(WaitForForks(kThreads * kEach));
+  EXPECT_EQ(session_->Snapshot().address_spaces, 1u + kThreads * kEach);
   Release();
-  ExpectFamiliesRight(50);
+  ExpectFamiliesRight(kEach);
   EXPECT_EQ(UserfaultFdsHere(), 0);
 }
 

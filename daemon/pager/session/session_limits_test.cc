@@ -41,14 +41,13 @@ class MemoryLimitSessionTest : public HeldSessionTestBase {
 TEST_F(MemoryLimitSessionTest, WhatDoesNotFitIsWaitedForUntilItDoes) {
   constexpr uint64_t kLast = kManyPages.raw() - 1;
   // At its limit the target can do nothing that takes memory, such as to answer
-  // us: the page it is to wait for does not come before.
+  // us, or to fault: it waits for its page before, and that does not come
+  // before.
   source_->FailFrom(ImagePage(kLast), absl::UnavailableError("not now"));
-  // So that there is a page table where it is.
-  Bring(kLast - 1);
-  source_->StopHolding();
-  ASSERT_NO_FATAL_FAILURE(WaitForRefusals());
   thread(1).StartRead(target_.page(kLast));
   ASSERT_TRUE(thread(1).WaitUntilBlocked());
+  source_->StopHolding();
+  ASSERT_NO_FATAL_FAILURE(WaitForRefusals());
   source_->FailFrom(ImagePage(kLast), absl::OkStatus());
   ASSERT_TRUE(source_->WaitForRequests(source_->requests().size() + 50, kSoon));
   EXPECT_FALSE(thread(1).has_finished());
