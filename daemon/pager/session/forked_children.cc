@@ -118,10 +118,13 @@ std::vector<std::shared_ptr<AddressSpace>> ForkedChildren::Release(
   std::vector<std::shared_ptr<AddressSpace>> released;
   std::vector<Held> still;
   // Some may have ended, and been buried, meanwhile.
-  held_.erase(
+  const auto ended =
       std::remove_if(held_.begin(), held_.end(),
-                     [](const Held& held) { return held.child->closed(); }),
-      held_.end());
+                     [](const Held& held) { return held.child->closed(); });
+  // What was seen may be a process that executes another program now.
+  bool any_unfound = ended != held_.end();
+  held_.erase(ended, held_.end());
+  if (any_unfound) seen_.clear();
   Mappings seen_before = std::exchange(seen_, {});
   spare_fd_.reset();
   while (!held_.empty()) {
@@ -148,9 +151,11 @@ std::vector<std::shared_ptr<AddressSpace>> ForkedChildren::Release(
       child.CheckAlive();
       if (all_there) {
         Identify(siblings[i], candidates[i]);
+        seen_.erase(candidates[i].pid);
       } else if (child.gone() ||
                  MonotonicNow() - siblings[i].since >= kPatience) {
         GiveUp(siblings[i]);
+        any_unfound = true;
       } else {
         still.push_back(std::move(siblings[i]));
         continue;
@@ -160,7 +165,7 @@ std::vector<std::shared_ptr<AddressSpace>> ForkedChildren::Release(
   }
   spare_fd_ = OpenSpare();
   held_ = std::move(still);
-  if (held_.empty()) seen_.clear();
+  if (held_.empty() || any_unfound) seen_.clear();
   return released;
 }
 

@@ -6,13 +6,14 @@
 #include "absl/functional/function_ref.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "lib/base/testing/soon.h"
 
 namespace pagelift {
 
 // Polls until `is` holds; false if it does not for so long that something must
 // be wrong. For what tells nobody that it has come about.
 inline bool Eventually(absl::FunctionRef<bool()> is) {
-  const absl::Time deadline = absl::Now() + absl::Seconds(20);
+  const absl::Time deadline = absl::Now() + kSoon;
   while (!is()) {
     if (absl::Now() > deadline) return false;
     std::this_thread::yield();

@@ -8,12 +8,9 @@
 #include <memory>
 #include <optional>
 
-#include "absl/time/time.h"
+#include "lib/base/testing/soon.h"
 
 namespace pagelift {
-
-// How long a test waits for what happens at once unless something is broken.
-inline constexpr absl::Duration kSoon = absl::Seconds(20);
 
 // A thread of this process that touches memory, or makes a call that changes
 // the layout, and so may have to wait for whoever reads the userfaultfd.
