@@ -70,6 +70,8 @@ class Session : private PageSink {
     // Looks again and again whether an invariant is broken, and ends the
     // process if one is.
     bool check_invariants = false;
+    // How long a fault may wait before that takes it for forgotten.
+    absl::Duration patience = absl::Seconds(30);
   };
 
   // Listens when this returns. kAlreadyExists if another daemon does.
@@ -104,8 +106,7 @@ class Session : private PageSink {
   static constexpr absl::Duration kMustHavePause = absl::Milliseconds(1);
   // No event tells of exec and of a forked child's exit.
   static constexpr absl::Duration kHousekeeping = absl::Seconds(1);
-  // See InvariantChecker, and how often all is checked while faults come.
-  static constexpr absl::Duration kPatience = absl::Seconds(30);
+  // How often the invariants are checked while faults come.
   static constexpr absl::Duration kCheckEvery = absl::Milliseconds(10);
 
   Session(Options options, std::unique_ptr<PageSource> source,

@@ -225,7 +225,7 @@ void Session::CheckInvariants() {
 void Session::CheckInvariants(const AddressSpace& space) {
   if (!options_.check_invariants) return;
   const std::vector<std::string> broken =
-      checkers_.try_emplace(&space, kPatience)
+      checkers_.try_emplace(&space, options_.patience)
           .first->second.Check(space.Facts(), absl::Now());
   CHECK(broken.empty()) << "in " << options_.work_dir << ": "
                         << absl::StrJoin(broken, "; ");

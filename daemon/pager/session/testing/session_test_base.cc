@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "lib/base/testing/instrumented.h"
+#include "lib/base/testing/soon.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/source/testing/page_pattern.h"
 
@@ -19,6 +21,7 @@ void SessionTestBase::SetUp() {
   Session::Options options;
   options.work_dir = dir_.path();
   options.check_invariants = true;
+  if (kInstrumented) options.patience = kSoon;
   ASSERT_OK_AND_ASSIGN(session_,
                        Session::Open(std::move(options), std::move(source)));
 }
