@@ -28,6 +28,8 @@ std::vector<pid_t> ChildrenOf(pid_t parent) {
     for (pid_t child; file >> child;) children.push_back(child);
   }
   std::sort(children.begin(), children.end());
+  // A thread that ends meanwhile leaves its children to another one's list.
+  children.erase(std::unique(children.begin(), children.end()), children.end());
   return children;
 }
 

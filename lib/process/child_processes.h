@@ -8,7 +8,8 @@
 namespace pagelift {
 
 // The children of all threads of `parent`, zombies included, in the order of
-// their numbers. Empty if it has none, or has ended. Needs no privilege.
+// their numbers, each once. Empty if it has none, or has ended. Needs no
+// privilege.
 std::vector<pid_t> ChildrenOf(pid_t parent);
 
 // Whether both have one address space, as after vfork(2). False, too, if one

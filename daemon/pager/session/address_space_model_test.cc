@@ -169,9 +169,9 @@ class Race {
   }
 
   void Prefetch(Target& target) {
-    PageId from = ModelKernel::kBase + PageCount(Below(64));
-    // The first page would be met once in 64 times.
-    if (ends_) from = ModelKernel::kBase;
+    const PageCount skipped(Below(64));
+    // In the end all are to be met, also the first.
+    const PageId from = ModelKernel::kBase + (ends_ ? PageCount(0) : skipped);
     std::optional<PageMap::Piece> piece =
         target.space->ClaimMissing(from, PageCount(1 + Below(8)));
     if (piece.has_value()) {
@@ -239,7 +239,7 @@ class Race {
         << " deliveries";
     for (const Target& target : targets_) {
       const PageMap::Counts counts = target.space->counts();
-      out << target.kernel->Unfinished();
+      out << "; " << target.kernel->Unfinished();
       if (target.space->complete()) continue;
       out << (target.space->held() ? ", held" : "")
           << (target.space->has_doubts() ? ", in doubt" : "") << ", "

@@ -62,44 +62,41 @@ void ForkedChildren::Add(std::vector<std::shared_ptr<AddressSpace>> children,
   }
 }
 
-std::vector<ForkedChildren::Candidate> ForkedChildren::CandidatesOf(
+std::vector<pid_t> ForkedChildren::CandidatesOf(
     pid_t parent, absl::FunctionRef<bool(pid_t)> is_known,
     Mappings& seen_before) {
-  std::vector<pid_t> pids;
+  std::vector<pid_t> candidates;
   for (pid_t pid : ChildrenOf(parent)) {
     // One made by vfork(2) has no memory of its own.
     if (is_known(pid) || ShareMemory(parent, pid)) continue;
-    auto before = seen_before.find(pid);
-    if (before != seen_before.end()) {
-      seen_.emplace(pid, std::move(before->second));
-    } else {
+    if (!seen_.insert(seen_before.extract(pid)).inserted) {
       absl::StatusOr<RegisteredRanges> mappings =
           RegisteredRanges::OfProcess(pid);
       if (!mappings.ok()) continue;
       seen_.emplace(pid, *std::move(mappings));
     }
-    if (AnyRegistered(seen_.at(pid))) pids.push_back(pid);
+    if (AnyRegistered(seen_.at(pid))) candidates.push_back(pid);
   }
-  std::vector<Candidate> candidates;
-  for (pid_t pid : pids) candidates.push_back({pid, &seen_.at(pid)});
   return candidates;
 }
 
-void ForkedChildren::Identify(const Held& held, const Candidate& candidate) {
+void ForkedChildren::Identify(const Held& held, pid_t candidate) {
   AddressSpace& child = *held.child;
+  const RegisteredRanges mappings =
+      std::move(seen_.extract(candidate).mapped());
   std::vector<PageRange> wiped;
   if (held.parents_mappings->ok()) {
-    absl::StatusOr<Pagemap> pagemap = Pagemap::Open(candidate.pid);
+    absl::StatusOr<Pagemap> pagemap = Pagemap::Open(candidate);
     wiped =
-        WipedByFork(**held.parents_mappings, *candidate.mappings,
+        WipedByFork(**held.parents_mappings, mappings,
                     [&](PageRange range) -> std::optional<bool> {
                       if (!pagemap.ok()) return std::nullopt;
                       return WereCopied(child.InheritedPages(range), *pagemap);
                     });
   } else {
-    wiped = candidate.mappings->WipedOnForkIn(kAllPages);
+    wiped = mappings.WipedOnForkIn(kAllPages);
   }
-  absl::StatusOr<PidFd> pid = PidFd::Open(candidate.pid);
+  absl::StatusOr<PidFd> pid = PidFd::Open(candidate);
   child.Release(pid.ok() ? std::make_optional(*std::move(pid)) : std::nullopt,
                 wiped);
 }
@@ -111,20 +108,20 @@ void ForkedChildren::GiveUp(const Held& held) {
     wiped = (*held.parents_mappings)->WipedOnForkIn(kAllPages);
   }
   held.child->Release(std::nullopt, wiped);
+  // A process that was seen may be this one, executing another program now.
+  seen_.clear();
 }
 
 std::vector<std::shared_ptr<AddressSpace>> ForkedChildren::Release(
     absl::FunctionRef<bool(pid_t)> is_known) {
   std::vector<std::shared_ptr<AddressSpace>> released;
   std::vector<Held> still;
-  // Some may have ended, and been buried, meanwhile.
+  // Some may have ended, and been buried, meanwhile: as with GiveUp().
   const auto ended =
       std::remove_if(held_.begin(), held_.end(),
                      [](const Held& held) { return held.child->closed(); });
-  // What was seen may be a process that executes another program now.
-  bool any_unfound = ended != held_.end();
+  if (ended != held_.end()) seen_.clear();
   held_.erase(ended, held_.end());
-  if (any_unfound) seen_.clear();
   Mappings seen_before = std::exchange(seen_, {});
   spare_fd_.reset();
   while (!held_.empty()) {
@@ -135,8 +132,7 @@ std::vector<std::shared_ptr<AddressSpace>> ForkedChildren::Release(
     std::vector<Held> siblings(std::make_move_iterator(held_.begin()),
                                std::make_move_iterator(others));
     held_.erase(held_.begin(), others);
-    std::vector<Candidate> candidates =
-        CandidatesOf(parent, is_known, seen_before);
+    std::vector<pid_t> candidates = CandidatesOf(parent, is_known, seen_before);
     // Several at once are taken in their order, which is that of the events
     // unless two threads fork in the same instant. If there are too many, the
     // older ones are some that were not found in time.
@@ -151,11 +147,9 @@ std::vector<std::shared_ptr<AddressSpace>> ForkedChildren::Release(
       child.CheckAlive();
       if (all_there) {
         Identify(siblings[i], candidates[i]);
-        seen_.erase(candidates[i].pid);
       } else if (child.gone() ||
                  MonotonicNow() - siblings[i].since >= kPatience) {
         GiveUp(siblings[i]);
-        any_unfound = true;
       } else {
         still.push_back(std::move(siblings[i]));
         continue;
@@ -165,7 +159,7 @@ std::vector<std::shared_ptr<AddressSpace>> ForkedChildren::Release(
   }
   spare_fd_ = OpenSpare();
   held_ = std::move(still);
-  if (held_.empty() || any_unfound) seen_.clear();
+  if (held_.empty()) seen_.clear();
   return released;
 }
 

@@ -49,18 +49,15 @@ class ForkedChildren {
     absl::Duration since;  // MonotonicNow().
   };
   using Mappings = absl::flat_hash_map<pid_t, RegisteredRanges>;
-  struct Candidate {
-    pid_t pid;
-    const RegisteredRanges* mappings;  // In `seen_`.
-  };
 
-  static void Identify(const Held& held, const Candidate& candidate);
-  static void GiveUp(const Held& held);
+  // REQUIRES: `candidate` is in `seen_`, where it is no more afterwards.
+  void Identify(const Held& held, pid_t candidate);
+  void GiveUp(const Held& held);
   // Processes that may be those of the children of `parent` that are held.
-  // Moves what was seen of them from `seen_before`.
-  std::vector<Candidate> CandidatesOf(pid_t parent,
-                                      absl::FunctionRef<bool(pid_t)> is_known,
-                                      Mappings& seen_before);
+  // Moves what was seen of them from `seen_before`, or looks.
+  std::vector<pid_t> CandidatesOf(pid_t parent,
+                                  absl::FunctionRef<bool(pid_t)> is_known,
+                                  Mappings& seen_before);
 
   std::vector<Held> held_;  // The oldest first.
   // The mappings of those that may be held children, as they were when they

@@ -147,7 +147,7 @@ bool ModelKernel::idle() const {
 }
 
 std::string ModelKernel::Unfinished() const {
-  std::string report = absl::StrCat("; ", name_, ":");
+  std::string report = absl::StrCat(name_, ":");
   if (!running_) absl::StrAppend(&report, " does not run yet");
   if (changing_ > 0) absl::StrAppend(&report, " changing ", changing_);
   for (const Thread& thread : threads_) {
