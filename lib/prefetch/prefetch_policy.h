@@ -1,12 +1,16 @@
 #ifndef PAGELIFT_LIB_PREFETCH_PREFETCH_POLICY_H_
 #define PAGELIFT_LIB_PREFETCH_PREFETCH_POLICY_H_
 
+#include <cstdint>
 #include <optional>
 
 #include "lib/memory/page.h"
 #include "lib/memory/page_map.h"
 
 namespace pagelift {
+
+// All pages that a target can have.
+inline constexpr PageRange kEveryPage{PageId(0), PageCount(uint64_t{1} << 52)};
 
 // The missing pages of one address space, as a policy sees them. What it
 // returns is claimed: it is not missing any more, and is to be fetched. Pieces
