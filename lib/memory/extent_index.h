@@ -47,6 +47,10 @@ class ExtentIndex {
   const_iterator end() const { return by_page_.end(); }
   // The first extent that ends after `page`.
   const_iterator EndingAfter(PageId page) const;
+  // The first extent that begins at `page` or after it.
+  const_iterator BeginningFrom(PageId page) const {
+    return by_page_.lower_bound(page);
+  }
 
   bool Overlaps(PageRange pages) const;
   bool Overlaps(ImageRange image) const;

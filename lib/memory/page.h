@@ -132,6 +132,11 @@ constexpr PageId PageContaining(uint64_t address) {
 }
 constexpr uint64_t AddressOf(PageId page) { return page.raw() << kPageShift; }
 
+// All pages from `first` on.
+constexpr PageRange PagesFrom(PageId first) {
+  return PageRange::Between(first, PageId(~uint64_t{0}));
+}
+
 // The pages of [start, limit), byte addresses on page boundaries.
 constexpr PageRange PagesOf(uint64_t start, uint64_t limit) {
   return PageRange::Between(PageContaining(start), PageContaining(limit));

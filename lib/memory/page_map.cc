@@ -86,6 +86,14 @@ void ForEachRun(PageId first, const Extent& extent, ImageRange within,
 }  // namespace
 
 struct PageMap::Parts {
+  // `claimed` of `extent` has become requested; where that is.
+  Piece NoteClaimed(PageId first, const Extent& extent, ImageRange claimed) {
+    counters.Add(PageState::kRequested, claimed.count, 1);
+    counters.Add(PageState::kMissing, claimed.count, -1);
+    return {{first + (claimed.first - extent.image), claimed.count},
+            claimed.first};
+  }
+
   ExtentIndex extents;
   SettledRanges settled;
   StateCounters counters;
@@ -248,29 +256,77 @@ PageCount PageMap::TransitionRange(PageRange pages, PageStates from,
   return changed;
 }
 
-std::optional<PageMap::Piece> PageMap::ClaimMissing(PageId from,
+std::optional<PageMap::Piece> PageMap::ClaimMissing(PageRange within,
                                                     PageCount most) {
   if (most == PageCount(0)) return std::nullopt;
+  within = Cut(within);
   const ExtentIndex& extents = parts_->extents;
-  while (true) {
-    auto [stretch, version] = parts_->settled.NextUnsettled(from);
+  while (!within.empty()) {
+    const auto [unsettled, version] =
+        parts_->settled.NextUnsettled(within.first);
+    const PageRange stretch = unsettled.Intersect(within);
     if (stretch.empty()) return std::nullopt;
     for (auto it = extents.EndingAfter(stretch.first);
          it != extents.end() && it->first < stretch.limit(); ++it) {
       const auto& [first, extent] = *it;
-      Piece part = PieceOf(first, extent, stretch);
-      ImageRange claimed = extent.block->ClaimMissing(part.image_range(), most);
-      if (claimed.empty()) continue;
-      PageRange pages{first + (claimed.first - extent.image), claimed.count};
-      parts_->counters.Add(PageState::kRequested, pages.count, 1);
-      parts_->counters.Add(PageState::kMissing, pages.count, -1);
-      parts_->settled.Settle(PageRange::Between(stretch.first, pages.limit()),
-                             version);
-      return Piece{pages, claimed.first};
+      const Piece part = PieceOf(first, extent, stretch);
+      const Piece claimed = parts_->NoteClaimed(
+          first, extent, extent.block->ClaimMissing(part.image_range(), most));
+      if (claimed.pages.empty()) continue;
+      parts_->settled.Settle(
+          PageRange::Between(stretch.first, claimed.pages.limit()), version);
+      return claimed;
     }
     parts_->settled.Settle(stretch, version);
-    from = stretch.limit();
+    within = PageRange::Between(stretch.limit(), within.limit());
   }
+  return std::nullopt;
+}
+
+std::optional<PageMap::Piece> PageMap::ClaimLastMissing(PageRange within,
+                                                        PageCount most) {
+  if (most == PageCount(0)) return std::nullopt;
+  within = Cut(within);
+  const ExtentIndex& extents = parts_->extents;
+  while (!within.empty()) {
+    const auto [unsettled, version] =
+        parts_->settled.LastUnsettled(within.limit());
+    const PageRange stretch = unsettled.Intersect(within);
+    if (stretch.empty()) return std::nullopt;
+    for (auto it = extents.BeginningFrom(stretch.limit());
+         it != extents.begin();) {
+      --it;
+      const auto& [first, extent] = *it;
+      const Piece part = PieceOf(first, extent, stretch);
+      if (part.pages.empty()) break;
+      const Piece claimed = parts_->NoteClaimed(
+          first, extent,
+          extent.block->ClaimLastMissing(part.image_range(), most));
+      if (claimed.pages.empty()) continue;
+      parts_->settled.Settle(
+          PageRange::Between(claimed.pages.first, stretch.limit()), version);
+      return claimed;
+    }
+    parts_->settled.Settle(stretch, version);
+    within = PageRange::Between(within.first, stretch.first);
+  }
+  return std::nullopt;
+}
+
+std::optional<PageMap::Piece> PageMap::ClaimImage(ImageRange image,
+                                                  PageCount most) {
+  std::optional<Piece> found;
+  if (most == PageCount(0)) return found;
+  image = Cut(image);
+  parts_->extents.ForEachOf(image, [&](PageId first, const Extent& extent) {
+    if (found.has_value()) return;
+    const Piece claimed =
+        parts_->NoteClaimed(first, extent,
+                            extent.block->ClaimMissing(
+                                image.Intersect(extent.image_range()), most));
+    if (!claimed.pages.empty()) found = claimed;
+  });
+  return found;
 }
 
 }  // namespace pagelift

@@ -111,15 +111,23 @@ class PageMap {
   // The same for each page of a range; returns how many changed.
   PageCount TransitionRange(PageRange pages, PageStates from, PageState to);
 
-  // Finds the first missing page at or after `from`, then moves it and the
-  // missing pages that follow it in the same extent, at most `most` of them, to
-  // kRequested, and returns them. Nothing if no page at or after `from` is
-  // missing. A page is claimed by exactly one of several racing callers.
+  // Finds the first missing page of `within`, then moves it and the missing
+  // pages that follow it in the same extent, at most `most` of them, to
+  // kRequested, and returns them. Nothing if no page of `within` is missing. A
+  // page is claimed by exactly one of several racing callers.
   //
-  // Cost: O(log extents), plus what lies between `from` and the piece, in words
-  // and extents, but only the first time: whole 2 MiB that were seen to hold no
-  // missing page are skipped together until one of them is missing again.
-  std::optional<Piece> ClaimMissing(PageId from, PageCount most);
+  // Cost: O(log extents), plus what is searched before the piece is found, in
+  // words and extents, but only the first time: whole 2 MiB that were seen to
+  // hold no missing page are skipped together until one of them is missing
+  // again.
+  std::optional<Piece> ClaimMissing(PageRange within, PageCount most);
+  // The same from the other end: the last missing page of `within`, and those
+  // that lead up to it.
+  std::optional<Piece> ClaimLastMissing(PageRange within, PageCount most);
+  // The same by image pages: the first of `image` that is missing, and those
+  // that follow it in the same extent. Cost: O(log extents), plus the words and
+  // extents of `image`.
+  std::optional<Piece> ClaimImage(ImageRange image, PageCount most);
 
  private:
   struct Parts;

@@ -150,7 +150,7 @@ void BM_ClaimInOrder(benchmark::State& state) {
   PageMap map = MakeMap(ExtentsOf(state));
   PageId from(0);
   for (auto _ : state) {
-    auto piece = map.ClaimMissing(from, PageCount(16));
+    auto piece = map.ClaimMissing(PagesFrom(from), PageCount(16));
     if (!piece.has_value()) {
       state.PauseTiming();
       map.TransitionRange({PageId(0), PageCount(~uint64_t{0})},
@@ -172,7 +172,7 @@ void BM_ClaimTheLastOne(benchmark::State& state) {
   PageId page = FirstOf(ExtentsOf(state) - 1) + PageCount(200);
   map.Transition(page, PageState::kPresent, PageState::kMissing);
   for (auto _ : state) {
-    CHECK(map.ClaimMissing(PageId(0), PageCount(16)).has_value());
+    CHECK(map.ClaimMissing(PagesFrom(PageId(0)), PageCount(16)).has_value());
     map.Transition(page, PageState::kRequested, PageState::kMissing);
   }
 }

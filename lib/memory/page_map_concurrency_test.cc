@@ -61,8 +61,11 @@ class PageMapConcurrencyTest : public ::testing::Test {
 
 TEST_F(PageMapConcurrencyTest, EachPageIsClaimedByExactlyOneThread) {
   RunInThreads([&](int thread) {
-    while (auto piece = map_.ClaimMissing(
-               PageId(0), PageCount(static_cast<uint64_t>(3 + thread * 20)))) {
+    // From both ends, so that they meet.
+    const PageCount most(static_cast<uint64_t>(3 + thread * 20));
+    const PageRange all = PagesFrom(PageId(0));
+    while (auto piece = thread % 2 == 0 ? map_.ClaimMissing(all, most)
+                                        : map_.ClaimLastMissing(all, most)) {
       Count(*piece);
     }
   });
@@ -73,7 +76,8 @@ TEST_F(PageMapConcurrencyTest, EachPageIsClaimedByExactlyOneThread) {
 TEST_F(PageMapConcurrencyTest, FaultsAndClaimsNeverRequestAPageTwice) {
   RunInThreads([&](int thread) {
     if (thread % 2 == 0) {
-      while (auto piece = map_.ClaimMissing(PageId(0), PageCount(16))) {
+      while (auto piece =
+                 map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(16))) {
         Count(*piece);
       }
       return;
@@ -96,7 +100,7 @@ TEST_F(PageMapConcurrencyTest,
        PagesThatAreGivenBackAreFoundUntilAllArePresent) {
   RunInThreads([&](int) {
     while (map_.counts().present < PageCount(kPages)) {
-      auto piece = map_.ClaimMissing(PageId(0), PageCount(64));
+      auto piece = map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(64));
       if (!piece.has_value()) {
         std::this_thread::yield();
         continue;
@@ -115,7 +119,8 @@ TEST_F(PageMapConcurrencyTest,
           });
     }
   });
-  EXPECT_EQ(map_.ClaimMissing(PageId(0), PageCount(1)).has_value(), false);
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(1)).has_value(),
+            false);
   EXPECT_EQ(map_.counts().present, PageCount(kPages));
   EXPECT_EQ(map_.counts().total(), PageCount(kPages));
 }

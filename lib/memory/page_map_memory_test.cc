@@ -47,7 +47,7 @@ TEST(PageMapMemoryTest, ExtentsInNoOrderAndHalfDoneAreSmall) {
   EXPECT_LE(PercentOfTracked(map), 0.02);
   for (uint64_t i = 0; i < kExtents; i += 2) {
     map.TransitionRange(RunOf(i), PageState::kMissing, PageState::kPresent);
-    map.ClaimMissing(RunOf(i).first, PageCount(1));
+    map.ClaimMissing(PagesFrom(RunOf(i).first), PageCount(1));
   }
   EXPECT_LE(PercentOfTracked(map), 0.02);
 }

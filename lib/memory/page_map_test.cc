@@ -126,7 +126,7 @@ TEST_F(PageMapTest, TheHighestPagesWorkLikeOthers) {
   EXPECT_EQ(ImageAt(kEnd - 1), kEnd - 1);
   EXPECT_TRUE(map_.Transition(PageId(kEnd - 1), PageState::kMissing,
                               PageState::kPresent));
-  EXPECT_EQ(map_.ClaimMissing(PageId(kEnd - 3), PageCount(kEnd)),
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(kEnd - 3)), PageCount(kEnd)),
             Piece(kEnd - 3, kEnd - 1, kEnd - 3));
   map_.Erase({PageId(kEnd - 50), PageCount(kEnd)});
   EXPECT_EQ(map_.counts().total(), PageCount(150));
@@ -217,7 +217,8 @@ TEST_F(PageMapTest, ChildHasTheStatesOfItsMomentAndThenItsOwn) {
 TEST_F(PageMapTest, ChildOutlivesItsParent) {
   PageMap child = map_.Fork();
   map_ = PageMap();
-  EXPECT_EQ(child.ClaimMissing(PageId(0), PageCount(5)), Piece(100, 105, 1000));
+  EXPECT_EQ(child.ClaimMissing(PagesFrom(PageId(0)), PageCount(5)),
+            Piece(100, 105, 1000));
 }
 
 TEST_F(PageMapTest, UncoveredRunIsCutByExtentsAndBounds) {
@@ -276,41 +277,103 @@ TEST_F(PageMapTest, TransitionTellsWhetherItWasItWhoChangedThePage) {
 TEST_F(PageMapTest, ClaimsGoOnInAddressOrderUntilNothingIsMissing) {
   ASSERT_THAT(map_.Add(Pages(2000, 2010), ImagePage(7)), IsOk());
   map_.Transition(PageId(130), PageState::kMissing, PageState::kPresent);
-  EXPECT_EQ(map_.ClaimMissing(PageId(0), PageCount(20)), Piece(100, 120, 1000));
-  EXPECT_EQ(map_.ClaimMissing(PageId(0), PageCount(20)), Piece(120, 130, 1020));
-  EXPECT_EQ(map_.ClaimMissing(PageId(0), PageCount(500)),
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(20)),
+            Piece(100, 120, 1000));
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(20)),
+            Piece(120, 130, 1020));
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(500)),
             Piece(131, 200, 1031));
-  EXPECT_EQ(map_.ClaimMissing(PageId(0), PageCount(500)), Piece(2000, 2010, 7));
-  EXPECT_EQ(map_.ClaimMissing(PageId(0), PageCount(500)), std::nullopt);
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(500)),
+            Piece(2000, 2010, 7));
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(500)),
+            std::nullopt);
   EXPECT_EQ(map_.counts().requested, PageCount(109));
 }
 
 TEST_F(PageMapTest, ClaimDoesNotLookBack) {
-  EXPECT_EQ(map_.ClaimMissing(PageId(150), PageCount(10)),
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(150)), PageCount(10)),
             Piece(150, 160, 1050));
-  EXPECT_EQ(map_.ClaimMissing(PageId(200), PageCount(10)), std::nullopt);
-  EXPECT_EQ(map_.ClaimMissing(PageId(0), PageCount(0)), std::nullopt);
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(200)), PageCount(10)),
+            std::nullopt);
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(0)),
+            std::nullopt);
+}
+
+TEST_F(PageMapTest, ClaimsFromTheEndGoDown) {
+  ASSERT_THAT(map_.Add(Pages(2000, 2010), ImagePage(7)), IsOk());
+  map_.Transition(PageId(130), PageState::kMissing, PageState::kPresent);
+  const PageRange all = PagesFrom(PageId(0));
+  EXPECT_EQ(map_.ClaimLastMissing(all, PageCount(4)), Piece(2006, 2010, 13));
+  EXPECT_EQ(map_.ClaimLastMissing(all, PageCount(500)), Piece(2000, 2006, 7));
+  EXPECT_EQ(map_.ClaimLastMissing(all, PageCount(60)), Piece(140, 200, 1040));
+  EXPECT_EQ(map_.ClaimLastMissing(all, PageCount(60)), Piece(131, 140, 1031));
+  EXPECT_EQ(map_.ClaimLastMissing(all, PageCount(60)), Piece(100, 130, 1000));
+  EXPECT_EQ(map_.ClaimLastMissing(all, PageCount(60)), std::nullopt);
+  EXPECT_EQ(map_.counts().requested, PageCount(109));
+}
+
+TEST_F(PageMapTest, ClaimsStayWithinWhatTheyAreGiven) {
+  EXPECT_EQ(map_.ClaimMissing(Pages(0, 100), PageCount(10)), std::nullopt);
+  EXPECT_EQ(map_.ClaimMissing(Pages(90, 103), PageCount(10)),
+            Piece(100, 103, 1000));
+  EXPECT_EQ(map_.ClaimLastMissing(Pages(200, 300), PageCount(10)),
+            std::nullopt);
+  EXPECT_EQ(map_.ClaimLastMissing(Pages(197, 300), PageCount(10)),
+            Piece(197, 200, 1097));
+  EXPECT_EQ(map_.ClaimLastMissing(Pages(150, 150), PageCount(10)),
+            std::nullopt);
+  EXPECT_EQ(map_.ClaimLastMissing(Pages(150, 160), PageCount(0)), std::nullopt);
+}
+
+TEST_F(PageMapTest, ClaimsByImageFindWhereItIs) {
+  map_.Move(PageId(120), PageId(5000), PageCount(10));
+  auto image = [](uint64_t first, uint64_t limit) {
+    return ImageRange::Between(ImagePage(first), ImagePage(limit));
+  };
+  EXPECT_EQ(map_.ClaimImage(image(1115, 1200), PageCount(50)), std::nullopt);
+  EXPECT_EQ(map_.ClaimImage(image(1115 - 100, 1128), PageCount(50)),
+            Piece(115, 120, 1015));
+  EXPECT_EQ(map_.ClaimImage(image(1115 - 100, 1128), PageCount(4)),
+            Piece(5000, 5004, 1020));
+  EXPECT_EQ(map_.ClaimImage(image(0, 1100), PageCount(0)), std::nullopt);
+  EXPECT_EQ(map_.ClaimImage(image(0, 900), PageCount(1)), std::nullopt);
+}
+
+TEST_F(PageMapTest, WhatBecomesMissingAgainIsFoundAgainFromTheEnd) {
+  const PageRange all = PagesFrom(PageId(0));
+  while (map_.ClaimLastMissing(all, PageCount(kEnd)).has_value()) {
+  }
+  map_.Transition(PageId(170), PageState::kRequested, PageState::kMissing);
+  EXPECT_EQ(map_.ClaimLastMissing(all, PageCount(9)), Piece(170, 171, 1070));
+  EXPECT_EQ(map_.ClaimLastMissing(all, PageCount(1)), std::nullopt);
 }
 
 TEST_F(PageMapTest, WhatBecomesMissingAgainIsFoundAgain) {
-  EXPECT_TRUE(map_.ClaimMissing(PageId(0), PageCount(kEnd)).has_value());
-  EXPECT_EQ(map_.ClaimMissing(PageId(0), PageCount(1)), std::nullopt);
+  EXPECT_TRUE(
+      map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(kEnd)).has_value());
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(1)),
+            std::nullopt);
   map_.Transition(PageId(170), PageState::kRequested, PageState::kMissing);
-  EXPECT_EQ(map_.ClaimMissing(PageId(0), PageCount(9)), Piece(170, 171, 1070));
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(9)),
+            Piece(170, 171, 1070));
   map_.TransitionRange(Pages(110, 112), PageState::kRequested,
                        PageState::kMissing);
-  EXPECT_EQ(map_.ClaimMissing(PageId(0), PageCount(9)), Piece(110, 112, 1010));
-  EXPECT_EQ(map_.ClaimMissing(PageId(0), PageCount(1)), std::nullopt);
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(9)),
+            Piece(110, 112, 1010));
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(1)),
+            std::nullopt);
   ASSERT_THAT(map_.Add(Pages(10, 12), ImagePage(3)), IsOk());
-  EXPECT_EQ(map_.ClaimMissing(PageId(0), PageCount(1)), Piece(10, 11, 3));
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(1)),
+            Piece(10, 11, 3));
 }
 
 TEST_F(PageMapTest, MissingPagesThatMoveIntoFinishedPartsAreFound) {
-  while (map_.ClaimMissing(PageId(0), PageCount(kEnd)).has_value()) {
+  while (map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(kEnd)).has_value()) {
   }
   ASSERT_THAT(map_.Add(Pages(10000, 10001), ImagePage(3)), IsOk());
   map_.Move(PageId(10000), PageId(150), PageCount(1));
-  EXPECT_EQ(map_.ClaimMissing(PageId(0), PageCount(9)), Piece(150, 151, 3));
+  EXPECT_EQ(map_.ClaimMissing(PagesFrom(PageId(0)), PageCount(9)),
+            Piece(150, 151, 3));
 }
 
 TEST_F(PageMapTest, MemoryIsGivenBack) {

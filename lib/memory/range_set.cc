@@ -87,6 +87,17 @@ PageRange RangeSet::GapFrom(PageId page) const {
   return PageRange::Between(page, limit);
 }
 
+PageRange RangeSet::GapUpTo(PageId limit) const {
+  auto it = limits_.lower_bound(limit);
+  if (it != limits_.begin() && limit <= std::prev(it)->second) {
+    --it;
+    limit = it->first;
+  }
+  const PageId first =
+      it == limits_.begin() ? PageId(0) : std::prev(it)->second;
+  return PageRange::Between(first, limit);
+}
+
 std::vector<PageRange> RangeSet::Intersect(PageRange range) const {
   std::vector<PageRange> parts;
   if (range.empty()) return parts;

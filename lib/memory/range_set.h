@@ -29,6 +29,9 @@ class RangeSet {
   // The first run of pages at or after `page` that are not in the set, up to
   // the next range of the set or the last page number there is.
   PageRange GapFrom(PageId page) const;
+  // The last run of pages before `limit` that are not in the set, down to the
+  // range of the set before it or the first page number there is.
+  PageRange GapUpTo(PageId limit) const;
   // The parts of `range` that are in the set, in address order.
   std::vector<PageRange> Intersect(PageRange range) const;
   std::vector<PageRange> ranges() const;

@@ -58,6 +58,12 @@ class Model {
           Runs(PageRange::Between(page, gap.first)).front() ==
               PageRange::Between(page, gap.first));
     CHECK(gap.limit() == PageId(~uint64_t{0}) || Has(gap.limit()));
+    gap = set.GapUpTo(page);
+    CHECK(Runs(gap).empty());
+    CHECK(Runs(PageRange::Between(gap.limit(), page)).empty() ||
+          Runs(PageRange::Between(gap.limit(), page)).front() ==
+              PageRange::Between(gap.limit(), page));
+    CHECK(gap.first == PageId(0) || Has(gap.first - PageCount(1)));
   }
 
  private:

@@ -109,6 +109,20 @@ TEST(RangeSetTest, GapBeginsAfterTheRangeAndEndsBeforeTheNext) {
   EXPECT_EQ(set.GapFrom(PageId(39)), Pages(40, ~uint64_t{0}));
 }
 
+TEST(RangeSetTest, GapUpToEndsBeforeTheRange) {
+  RangeSet set;
+  EXPECT_EQ(set.GapUpTo(PageId(7)), Pages(0, 7));
+  set.Insert(Pages(10, 20));
+  set.Insert(Pages(30, 40));
+  EXPECT_EQ(set.GapUpTo(PageId(50)), Pages(40, 50));
+  EXPECT_EQ(set.GapUpTo(PageId(40)), Pages(20, 30));
+  EXPECT_EQ(set.GapUpTo(PageId(35)), Pages(20, 30));
+  EXPECT_EQ(set.GapUpTo(PageId(30)), Pages(20, 30));
+  EXPECT_EQ(set.GapUpTo(PageId(25)), Pages(20, 25));
+  EXPECT_EQ(set.GapUpTo(PageId(11)), Pages(0, 10));
+  EXPECT_TRUE(set.GapUpTo(PageId(0)).empty());
+}
+
 TEST(RangeSetTest, TheLastPageOfAllIsAPageLikeOthers) {
   constexpr uint64_t kEnd = ~uint64_t{0};
   RangeSet set;

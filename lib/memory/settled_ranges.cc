@@ -28,6 +28,11 @@ SettledRanges::Stretch SettledRanges::NextUnsettled(PageId from) const {
   return {settled_.GapFrom(from), version_};
 }
 
+SettledRanges::Stretch SettledRanges::LastUnsettled(PageId limit) const {
+  absl::MutexLock lock(&mu_);
+  return {settled_.GapUpTo(limit), version_};
+}
+
 void SettledRanges::Settle(PageRange pages, uint64_t version) {
   PageRange grains =
       PageRange::Between(RoundUp(pages.first), RoundDown(pages.limit()));

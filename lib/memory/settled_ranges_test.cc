@@ -29,6 +29,15 @@ TEST(SettledRangesTest, WhatIsSettledIsSkipped) {
             Grains(5, 1).first);
 }
 
+TEST(SettledRangesTest, WhatIsSettledIsSkippedFromTheEnd) {
+  SettledRanges settled;
+  settled.Settle(Grains(2, 3), settled.LastUnsettled(PageId(0)).version);
+  EXPECT_EQ(settled.LastUnsettled(Grains(7, 1).first).pages, Grains(5, 2));
+  EXPECT_EQ(settled.LastUnsettled(Grains(5, 1).first).pages, Grains(0, 2));
+  EXPECT_EQ(settled.LastUnsettled(Grains(4, 1).first).pages, Grains(0, 2));
+  EXPECT_TRUE(settled.LastUnsettled(PageId(0)).pages.empty());
+}
+
 TEST(SettledRangesTest, GrainsThatAreNotWhollySearchedStayUnsettled) {
   SettledRanges settled;
   PageRange all_but_two = PageRange::Between(PageId(1), PageId(kGrain * 3 - 1));

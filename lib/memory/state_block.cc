@@ -58,6 +58,18 @@ uint64_t FirstSlotWithout(uint64_t mask, uint64_t slot) {
   return without == 0 ? kSlots : FirstSlot(without);
 }
 
+// REQUIRES: mask != 0.
+uint64_t LastSlot(uint64_t mask) {
+  return (63 - static_cast<uint64_t>(__builtin_clzll(mask))) / 2;
+}
+
+// Where the run of slots in `mask` that ends before `limit` begins; `limit` if
+// the slot before it is not in `mask`.
+uint64_t FirstSlotOfRun(uint64_t mask, uint64_t limit) {
+  uint64_t without = ~mask & MaskOfSlots(0, limit);
+  return without == 0 ? 0 : LastSlot(without) + 1;
+}
+
 // `word` with the slots of `mask` in `state`.
 uint64_t WithState(uint64_t word, uint64_t mask, PageState state) {
   uint64_t both_bits = mask | mask << 1;
@@ -257,6 +269,41 @@ ImageRange StateBlock::ClaimMissing(ImageRange pages, PageCount most) {
     if (claimed.empty()) claimed.first = first_ + PageCount(walk.base() + slot);
     claimed.count = claimed.count + PageCount(limit - slot);
     if (!claimed.empty() && limit < kSlots) break;
+  }
+  return claimed;
+}
+
+ImageRange StateBlock::ClaimLastMissing(ImageRange pages, PageCount most) {
+  ImageRange claimed{pages.first, PageCount(0)};
+  const uint64_t first = IndexOf(pages.first);
+  uint64_t limit = IndexOf(pages.limit());
+  while (first < limit && claimed.count < most) {
+    const uint64_t base = (limit - 1) / kSlots * kSlots;
+    const uint64_t lowest = first > base ? first - base : 0;
+    const uint64_t room = std::min(kSlots, (most - claimed.count).raw());
+    Word& word = words()[base / kSlots];
+    uint64_t old = word.load(std::memory_order_acquire);
+    uint64_t slot;
+    uint64_t slot_limit;
+    do {
+      uint64_t missing =
+          MaskOf(old, PageState::kMissing) & MaskOfSlots(lowest, limit - base);
+      slot_limit = claimed.empty() && missing != 0 ? LastSlot(missing) + 1
+                                                   : limit - base;
+      slot = std::max(FirstSlotOfRun(missing, slot_limit),
+                      slot_limit - std::min(room, slot_limit));
+    } while (slot < slot_limit &&
+             !word.compare_exchange_weak(
+                 old,
+                 WithState(old, MaskOfSlots(slot, slot_limit),
+                           PageState::kRequested),
+                 std::memory_order_acq_rel, std::memory_order_acquire));
+    if (slot < slot_limit) {
+      claimed = {first_ + PageCount(base + slot),
+                 claimed.count + PageCount(slot_limit - slot)};
+    }
+    if (!claimed.empty() && lowest < slot) break;
+    limit = base;
   }
   return claimed;
 }

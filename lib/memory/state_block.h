@@ -77,6 +77,8 @@ class StateBlock {
   // Moves the first missing one of `pages` and the missing ones that follow it
   // to kRequested, at most `most` of them.
   ImageRange ClaimMissing(ImageRange pages, PageCount most);
+  // The same with the last missing one, and those that lead up to it.
+  ImageRange ClaimLastMissing(ImageRange pages, PageCount most);
 
   // What a block of `count` pages takes from the heap.
   static size_t MemoryUsage(PageCount count);

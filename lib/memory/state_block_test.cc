@@ -111,6 +111,21 @@ TEST(StateBlockTest, ClaimOfFewerStopsInTheMiddleOfTheNextWord) {
   EXPECT_EQ(block->Count(Pages(0, 100)).requested, PageCount(40));
 }
 
+TEST(StateBlockTest, ClaimFromTheEndTakesTheLastMissingRunAndNoMore) {
+  StateBlock::Ref block = StateBlock::New(Pages(0, 200));
+  block->TransitionRange(Pages(130, 70), kAny, PageState::kPresent);
+  block->TransitionRange(Pages(63, 1), kAny, PageState::kPresent);
+  EXPECT_EQ(block->ClaimLastMissing(Pages(0, 200), PageCount(100)),
+            Pages(64, 66));
+  EXPECT_EQ(block->ClaimLastMissing(Pages(0, 200), PageCount(40)),
+            Pages(23, 40));
+  EXPECT_EQ(block->ClaimLastMissing(Pages(5, 195), PageCount(~uint64_t{0})),
+            Pages(5, 18));
+  EXPECT_TRUE(block->ClaimLastMissing(Pages(5, 195), PageCount(1)).empty());
+  EXPECT_EQ(block->ClaimLastMissing(Pages(0, 200), PageCount(1)), Pages(4, 1));
+  EXPECT_EQ(block->Count(Pages(0, 200)).requested, PageCount(66 + 40 + 18 + 1));
+}
+
 TEST(StateBlockTest, CopyOfAnUnalignedPartHasItsStates) {
   StateBlock::Ref block = StateBlock::New(Pages(10, 300));
   for (uint64_t i = 0; i < 300; ++i) {

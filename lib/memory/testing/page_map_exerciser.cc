@@ -196,13 +196,29 @@ std::string PageMapExerciser::Operate(DecisionBytes& decisions) {
       return Differ("TransitionRange", map_.TransitionRange(pages, from, to),
                     model_.TransitionRange(pages, from, to));
     }
+    default:
+      return Claim(decisions);
+  }
+}
+
+std::string PageMapExerciser::Claim(DecisionBytes& decisions) {
+  // Often everywhere, as one who looks for the rest does.
+  const bool everywhere = decisions.Below(2) == 0;
+  const PageRange range = everywhere ? space_ : DecideRange(decisions);
+  const PageRange within = everywhere ? PagesFrom(PageId(0)) : range;
+  const PageCount most(decisions.Below(300));
+  switch (decisions.Below(3)) {
+    case 0:
+      return Differ("ClaimMissing", map_.ClaimMissing(within, most),
+                    model_.ClaimMissing(range, most));
+    case 1:
+      return Differ("ClaimLastMissing", map_.ClaimLastMissing(within, most),
+                    model_.ClaimLastMissing(range, most));
     default: {
-      // Often from the very first page, as one who looks for the rest does.
-      PageId from = decisions.Below(2) == 0 ? PageId(0) : DecidePage(decisions);
-      PageId model_from = std::max(from, space_.first);
-      PageCount most(decisions.Below(300));
-      return Differ("ClaimMissing", map_.ClaimMissing(from, most),
-                    model_.ClaimMissing(model_from, most));
+      const ImageRange image{image_space_.first + (range.first - space_.first),
+                             range.count};
+      return Differ("ClaimImage", map_.ClaimImage(image, most),
+                    model_.ClaimImage(image, most));
     }
   }
 }

@@ -40,6 +40,7 @@ class PageMapExerciser {
 
  private:
   std::string Operate(DecisionBytes& decisions);
+  std::string Claim(DecisionBytes& decisions);
   std::string Fork(bool go_on_as_child);
   std::string Compare() const;
   std::string CompareParts(DecisionBytes& decisions) const;

@@ -131,15 +131,38 @@ PageCount PageMapModel::TransitionRange(PageRange pages, PageStates from,
   return changed;
 }
 
-std::optional<PageMap::Piece> PageMapModel::ClaimMissing(PageId from,
+std::optional<PageMap::Piece> PageMapModel::Claim(const PageMap::Piece& piece) {
+  TransitionRange(piece.pages, PageState::kMissing, PageState::kRequested);
+  return piece;
+}
+
+std::optional<PageMap::Piece> PageMapModel::ClaimMissing(PageRange within,
                                                          PageCount most) {
-  auto runs =
-      RunsIn(PageRange::Between(from, space().limit()), PageState::kMissing);
+  const auto runs = RunsIn(within, PageState::kMissing);
   if (runs.empty() || most == PageCount(0)) return std::nullopt;
-  PageMap::Piece claimed = runs.front();
-  claimed.pages.count = std::min(claimed.pages.count, most);
-  TransitionRange(claimed.pages, PageState::kMissing, PageState::kRequested);
-  return claimed;
+  PageMap::Piece first = runs.front();
+  first.pages.count = std::min(first.pages.count, most);
+  return Claim(first);
+}
+
+std::optional<PageMap::Piece> PageMapModel::ClaimLastMissing(PageRange within,
+                                                             PageCount most) {
+  const auto runs = RunsIn(within, PageState::kMissing);
+  if (runs.empty() || most == PageCount(0)) return std::nullopt;
+  PageMap::Piece last = runs.back();
+  const PageCount left_out =
+      last.pages.count - std::min(last.pages.count, most);
+  return Claim({{last.pages.first + left_out, last.pages.count - left_out},
+                last.image + left_out});
+}
+
+std::optional<PageMap::Piece> PageMapModel::ClaimImage(ImageRange image,
+                                                       PageCount most) {
+  const auto targets = Targets(image, PageState::kMissing);
+  if (targets.empty() || most == PageCount(0)) return std::nullopt;
+  PageMap::Piece first = targets.front();
+  first.pages.count = std::min(first.pages.count, most);
+  return Claim(first);
 }
 
 }  // namespace pagelift

@@ -35,7 +35,10 @@ class PageMapModel {
 
   bool Transition(PageId page, PageStates from, PageState to);
   PageCount TransitionRange(PageRange pages, PageStates from, PageState to);
-  std::optional<PageMap::Piece> ClaimMissing(PageId from, PageCount most);
+  std::optional<PageMap::Piece> ClaimMissing(PageRange within, PageCount most);
+  std::optional<PageMap::Piece> ClaimLastMissing(PageRange within,
+                                                 PageCount most);
+  std::optional<PageMap::Piece> ClaimImage(ImageRange image, PageCount most);
 
  private:
   struct Cell {
@@ -46,6 +49,7 @@ class PageMapModel {
     uint64_t origin;
   };
 
+  std::optional<PageMap::Piece> Claim(const PageMap::Piece& piece);
   PageRange space() const { return {base_, PageCount(cells_.size())}; }
   std::optional<Cell>& at(PageId page) { return cells_[(page - base_).raw()]; }
   const std::optional<Cell>& at(PageId page) const {
