@@ -11,6 +11,7 @@ int LazyPagesCommand(int argc, const char* const argv[]);
 int RestoreCommand(int argc, const char* const argv[]);
 int ServeCommand(int argc, const char* const argv[]);
 int StatusCommand(int argc, const char* const argv[]);
+int TuneCommand(int argc, const char* const argv[]);
 
 }  // namespace pagelift
 

@@ -40,6 +40,17 @@ absl::StatusOr<std::vector<v1::SessionStatus>> WaitForAll(
       if (!IsWhole(session)) names.push_back(session.session());
     }
   }
+  for (const std::string& name : names) {
+    v1::TuneSessionRequest bring_all;
+    bring_all.set_session(name);
+    bring_all.set_prefetch("full");
+    const absl::Status status = client.TuneSession(bring_all);
+    // It may have ended; or the daemon stops, and does so anyway.
+    if (!status.ok() && !absl::IsNotFound(status) &&
+        !absl::IsUnavailable(status)) {
+      return status;
+    }
+  }
   std::vector<v1::SessionStatus> ended;
   for (const std::string& name : names) {
     ASSIGN_OR_RETURN(v1::SessionStatus session,
@@ -106,7 +117,9 @@ int CompleteCommand(int argc, const char* const argv[]) {
       "not be dumped\n"
       "(CRIU would take what is missing for zeros), and its page server must "
       "not "
-      "go away.");
+      "go away. What is missing is brought at full speed, however slowly it "
+      "was "
+      "to come.");
   line.Add({"timeout", 't', "DURATION", "give up after that; default: never",
             &options.timeout});
   line.Add({"json", 0, "", "one JSON object instead of text", &options.json});

@@ -98,4 +98,11 @@ absl::Status DaemonClient::CancelSession(const std::string& session) {
   return FromGrpc(stub_->CancelSession(&context, request, &response));
 }
 
+absl::Status DaemonClient::TuneSession(const v1::TuneSessionRequest& request) {
+  grpc::ClientContext context;
+  SetDeadline(context);
+  v1::TuneSessionResponse response;
+  return FromGrpc(stub_->TuneSession(&context, request, &response));
+}
+
 }  // namespace pagelift

@@ -25,6 +25,7 @@ class DaemonClient {
   absl::StatusOr<std::vector<v1::SessionStatus>> ListSessions();
   absl::StatusOr<v1::SessionStatus> GetSession(const std::string& session);
   absl::Status CancelSession(const std::string& session);
+  absl::Status TuneSession(const v1::TuneSessionRequest& request);
 
  private:
   explicit DaemonClient(std::unique_ptr<v1::Control::Stub> stub)

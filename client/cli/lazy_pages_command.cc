@@ -21,6 +21,7 @@
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/image/checkpoint_image.h"
+#include "lib/prefetch/prefetch_mode.h"
 #include "lib/process/service.h"
 #include "lib/source/image_description.h"
 #include "lib/source/page_source.h"
@@ -47,6 +48,7 @@ struct LazyPagesOptions {
   std::string address;
   int port = 0;
   std::string source;
+  std::string prefetch = "full";
 };
 
 // Relative names are relative to the work directory, as CRIU has it.
@@ -127,7 +129,9 @@ void ObeySignals(StopSignals& signals, Session& session) {
   while (!session.has_ended()) {
     if (!signals.Wait(absl::Milliseconds(200)).has_value()) continue;
     absl::Status status = session.Cancel();
-    if (!status.ok()) LOG(Warning) << "not stopping: " << status.message();
+    if (status.ok()) continue;
+    LOG(Warning) << "not stopping: " << status.message();
+    session.SetPrefetch({});  // So that it can soon.
   }
 }
 
@@ -137,6 +141,8 @@ absl::Status Serve(const LazyPagesOptions& options, StopSignals& signals,
   ASSIGN_OR_RETURN(OpenedSource opened, OpenLazyPagesSource(options));
   Session::Options session_options;
   session_options.work_dir = options.work_dir;
+  ASSIGN_OR_RETURN(session_options.prefetch,
+                   PrefetchMode::Parse(options.prefetch));
   ASSIGN_OR_RETURN(
       std::unique_ptr<Session> session,
       Session::Open(std::move(session_options), std::move(opened.source)));
@@ -217,6 +223,10 @@ int LazyPagesCommand(int argc, const char* const argv[]) {
   line.Add({"source", 0, "URL",
             "take the pages from criu:DIR or grpc://HOST:PORT/NAME instead",
             &options.source});
+  line.Add({"prefetch", 0, "MODE",
+            "how much of what nobody waits for is brought: full (default), "
+            "idle, rate=N in MiB a second, off",
+            &options.prefetch});
   line.Examples(
       "Exit codes: 0 all tasks have all their memory, 1 failed, 2 wrong "
       "usage.\nSIGTERM ends it only while no task depends on it.\n\n"
@@ -236,6 +246,9 @@ int LazyPagesCommand(int argc, const char* const argv[]) {
   if (options.page_server && !options.source.empty()) {
     return line.Complain("--page-server and --source exclude each other");
   }
+  const absl::StatusOr<PrefetchMode> mode =
+      PrefetchMode::Parse(options.prefetch);
+  if (!mode.ok()) return line.Complain(mode.status().message());
   return RunLazyPages(std::move(options));
 }
 

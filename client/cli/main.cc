@@ -18,6 +18,7 @@ constexpr Command kCommands[] = {
     {"status", pagelift::StatusCommand, "how far the restores are"},
     {"complete", pagelift::CompleteCommand,
      "wait until restored processes have all their memory"},
+    {"tune", pagelift::TuneCommand, "change how a restore goes on"},
     {"inspect", pagelift::InspectCommand, "what a checkpoint holds"},
     {"lazy-pages", pagelift::LazyPagesCommand,
      "in place of `criu lazy-pages`, with the same options"},

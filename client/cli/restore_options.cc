@@ -1,6 +1,8 @@
 #include "client/cli/restore_options.h"
 
+#include "absl/status/statusor.h"
 #include "lib/base/command_line.h"
+#include "lib/prefetch/prefetch_mode.h"
 
 namespace pagelift {
 
@@ -22,6 +24,11 @@ std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
             "the criu to use; default: $PAGELIFT_CRIU, the one of "
             "tools/install_deps, or the one on the PATH",
             &options->criu});
+  line.Add({"prefetch", 0, "MODE",
+            "how much of what nobody waits for is brought: full (default); "
+            "idle, only while no thread waits; rate=N, at most N MiB a second; "
+            "off, nothing",
+            &options->prefetch});
   line.Add({"wait", 0, "",
             "return when all memory has arrived, not when the process runs",
             &options->wait});
@@ -46,6 +53,14 @@ std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
   }
   if (options->images.empty()) {
     return line.Complain("--images DIR is needed: the checkpoint to restore");
+  }
+  const absl::StatusOr<PrefetchMode> mode =
+      PrefetchMode::Parse(options->prefetch);
+  if (!mode.ok()) return line.Complain(mode.status().message());
+  if (options->wait && mode->kind == PrefetchMode::Kind::kOff) {
+    return line.Complain(
+        "--wait would wait until the process has touched everything by itself: "
+        "nothing is prefetched with --prefetch off");
   }
   return std::nullopt;
 }

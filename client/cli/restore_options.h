@@ -16,6 +16,7 @@ struct RestoreOptions {
   std::string work_dir;  // Empty: a fresh one.
   std::string criu;      // Empty: FindCriu() looks for it.
   std::string control = kDefaultControlSocket;
+  std::string prefetch = "full";  // A PrefetchMode.
   bool wait = false;
   bool json = false;
   std::vector<std::string> criu_options;

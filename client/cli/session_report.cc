@@ -80,6 +80,7 @@ std::string SessionJson(const v1::SessionStatus& s,
   text("work_dir", s.work_dir());
   text("state", s.state());
   text("trouble", s.trouble());
+  text("prefetch", s.prefetch());
   if (time_to_running_ms.has_value()) {
     number("time_to_running_ms", *time_to_running_ms);
   }
@@ -93,6 +94,7 @@ std::string SessionJson(const v1::SessionStatus& s,
   number("pages_lost", s.pages_lost());
   number("faults", s.faults());
   number("demand_fetches", s.demand_fetches());
+  number("late_faults", s.late_faults());
   number("bytes_received", s.bytes_received());
   number("forks", s.forks());
   number("remaps", s.remaps());

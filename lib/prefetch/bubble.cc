@@ -18,7 +18,7 @@ void Bubble::OnFault(const DemandFault& fault) {
 
 std::optional<PageMap::Piece> Bubble::Next(MissingPages& pages,
                                            PageCount most) {
-  const PageCount run = std::min(most, std::max(run_, kFirstRun));
+  const PageCount run = std::min(most, run_);
   const bool upward = upward_;
   upward_ = !upward_;
   if (!upward) run_ = std::min(most, run + run);

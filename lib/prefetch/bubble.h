@@ -30,8 +30,8 @@ class Bubble : public PrefetchPolicy {
   // What is missing between them has been claimed since the latest fault.
   PageId below_{kEveryPage.limit()};
   PageId above_{kEveryPage.limit()};
-  bool upward_ = true;  // Whose turn it is.
-  PageCount run_;       // The next one's length.
+  bool upward_ = true;                // Whose turn it is.
+  PageCount run_ = kEveryPage.count;  // The next one's length.
 };
 
 }  // namespace pagelift

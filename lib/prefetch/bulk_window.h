@@ -24,6 +24,9 @@ class BulkWindow {
   static constexpr PageCount kLeast{16};   // 64 KiB.
   static constexpr PageCount kMost{4096};  // 16 MiB.
 
+  // `first`: its size until the link is known.
+  explicit BulkWindow(PageCount first = kFirst) : size_(first) {}
+
   // How many pages may be asked for and not answered.
   PageCount size() const { return size_; }
   // How many to ask for in one request: 1 to 64.
@@ -54,7 +57,7 @@ class BulkWindow {
 
   void EndRound(absl::Duration length);
 
-  PageCount size_ = kFirst;
+  PageCount size_;
   PageCount request_{64};
   Quickest bulk_;
   Quickest demand_;

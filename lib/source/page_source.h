@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "lib/memory/page.h"
 #include "lib/source/image_description.h"
@@ -20,6 +21,11 @@ enum class Urgency {
 // Contents that arrived. Valid during the call that delivers it.
 struct PageBatch {
   ImageRange range;
+  // How they were asked for.
+  Urgency urgency = Urgency::kDemand;
+  // Since the request went to the network; InfiniteDuration() where there is
+  // none, or where nobody measures.
+  absl::Duration round_trip = absl::InfiniteDuration();
   // All pages are zero; `pieces` is empty.
   bool zero = false;
   // Pieces that, one after the other, are range.count * 4096 bytes. A page may

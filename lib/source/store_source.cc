@@ -20,7 +20,7 @@ void StoreSource::Start(PageSink* sink) {
   sink_ = sink;
 }
 
-void StoreSource::Fetch(ImageRange range, Urgency /*urgency*/) {
+void StoreSource::Fetch(ImageRange range, Urgency urgency) {
   PageSink* sink;
   {
     absl::MutexLock lock(&mu_);
@@ -29,7 +29,7 @@ void StoreSource::Fetch(ImageRange range, Urgency /*urgency*/) {
     sink = sink_;
     ++fetches_under_way_;
   }
-  Deliver(range, sink);
+  Deliver(range, urgency, sink);
   absl::MutexLock lock(&mu_);
   --fetches_under_way_;
 }
@@ -48,7 +48,7 @@ std::string StoreSource::trouble() const {
   return absl::StrCat(lost, " pages of the image could not be read");
 }
 
-void StoreSource::Deliver(ImageRange range, PageSink* sink) {
+void StoreSource::Deliver(ImageRange range, Urgency urgency, PageSink* sink) {
   ImageRange bad{range.first, PageCount(0)};
   absl::Status why;
   while (!range.empty() && !stopped_) {
@@ -60,6 +60,7 @@ void StoreSource::Deliver(ImageRange range, PageSink* sink) {
     if (found.lost.ok()) {
       PageBatch batch;
       batch.range = {range.first, found.count};
+      batch.urgency = urgency;
       batch.zero = found.zero;
       if (!found.zero) batch.pieces = absl::MakeConstSpan(&found.bytes, 1);
       sink->OnPages(batch);

@@ -31,7 +31,7 @@ class StoreSource : public PageSource {
   std::string trouble() const override;
 
  private:
-  void Deliver(ImageRange range, PageSink* sink);
+  void Deliver(ImageRange range, Urgency urgency, PageSink* sink);
   void Report(ImageRange range, const absl::Status& status, PageSink* sink);
   bool Idle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

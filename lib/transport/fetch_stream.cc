@@ -257,18 +257,20 @@ absl::Status FetchStream::Deliver(const grpc::ByteBuffer& message) {
                         slice.size());
   }
   ASSIGN_OR_RETURN(DecodedPageBatch batch, DecodePageBatch(pieces));
-  int attempt = 0;
+  Outstanding::Taken taken{};
+  absl::Duration round_trip;
   {
     absl::MutexLock lock(&mu_);
     const absl::Duration now = MonotonicNow();
     ASSIGN_OR_RETURN(
-        attempt, outstanding_.Take(batch.header.id, batch.header.range, now));
+        taken, outstanding_.Take(batch.header.id, batch.header.range, now));
+    round_trip = now - taken.sent;
     patience_ = options_.patience;
     EndTrouble();
     delivering_since_ = now;
   }
   WriteWaiting();
-  HandOver(batch, attempt);
+  HandOver(batch, taken.attempt, round_trip);
   absl::MutexLock lock(&mu_);
   // Short hand-overs, one after the other, must not hide a demand that is left
   // without an answer.
@@ -278,7 +280,8 @@ absl::Status FetchStream::Deliver(const grpc::ByteBuffer& message) {
   return absl::OkStatus();
 }
 
-void FetchStream::HandOver(const DecodedPageBatch& batch, int attempt) {
+void FetchStream::HandOver(const DecodedPageBatch& batch, int attempt,
+                           absl::Duration round_trip) {
   const PageBatchHeader& header = batch.header;
   if (!header.error.ok()) {
     sink_->OnUnavailable(header.range, header.error);
@@ -288,6 +291,8 @@ void FetchStream::HandOver(const DecodedPageBatch& batch, int attempt) {
   if (header.zero || PageChecksum(batch.pages) == header.checksum) {
     PageBatch delivered;
     delivered.range = header.range;
+    delivered.urgency = options_.urgency;
+    delivered.round_trip = round_trip;
     delivered.zero = header.zero;
     delivered.pieces = batch.pages;
     sink_->OnPages(delivered);

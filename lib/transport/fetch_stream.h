@@ -94,8 +94,8 @@ class FetchStream {
   absl::Status Deliver(const grpc::ByteBuffer& message)
       ABSL_LOCKS_EXCLUDED(mu_);
   // To the sink, or damaged pages to the server again.
-  void HandOver(const DecodedPageBatch& batch, int attempt)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  void HandOver(const DecodedPageBatch& batch, int attempt,
+                absl::Duration round_trip) ABSL_LOCKS_EXCLUDED(mu_);
   void EndTrouble() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Enter(ImageRange range, int attempt) ABSL_LOCKS_EXCLUDED(mu_);
   // Writes the requests that wait, as many as the server may have; nothing if

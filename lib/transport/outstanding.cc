@@ -17,6 +17,7 @@ Outstanding::Request Outstanding::Add(ImageRange range, int attempt) {
 void Outstanding::MarkSent(uint64_t id, absl::Duration now) {
   auto it = requests_.find(id);
   if (it == requests_.end()) return;
+  it->second.sent = now;
   it->second.since = now;
   last_progress_ = now;
 }
@@ -29,8 +30,9 @@ absl::Duration Outstanding::WaitingSince() const {
   return since;
 }
 
-absl::StatusOr<int> Outstanding::Take(uint64_t id, ImageRange range,
-                                      absl::Duration now) {
+absl::StatusOr<Outstanding::Taken> Outstanding::Take(uint64_t id,
+                                                     ImageRange range,
+                                                     absl::Duration now) {
   auto it = requests_.find(id);
   if (it == requests_.end()) {
     return absl::InvalidArgumentError(
@@ -45,7 +47,7 @@ absl::StatusOr<int> Outstanding::Take(uint64_t id, ImageRange range,
         "pages ", ToString(range), " were not asked for by request ", id,
         ", or came before"));
   }
-  const int attempt = entry.attempt;
+  const Taken taken{entry.attempt, entry.sent};
   const ImageRange before = ImageRange::Between(left->first, range.first);
   const ImageRange after = ImageRange::Between(range.limit(), left->limit());
   entry.left.erase(left);
@@ -54,7 +56,7 @@ absl::StatusOr<int> Outstanding::Take(uint64_t id, ImageRange range,
   entry.since = now;
   last_progress_ = now;
   if (entry.left.empty()) requests_.erase(it);
-  return attempt;
+  return taken;
 }
 
 std::vector<Outstanding::Request> Outstanding::Renew() {

@@ -33,9 +33,13 @@ class Outstanding {
   // The server has request `id` from `now` on, by MonotonicNow().
   void MarkSent(uint64_t id, absl::Duration now);
 
-  // Takes `range` off request `id` at `now`; the value is the request's
-  // attempt. kInvalidArgument, and no change, if that was not asked for.
-  absl::StatusOr<int> Take(uint64_t id, ImageRange range, absl::Duration now);
+  struct Taken {
+    int attempt;          // The request's.
+    absl::Duration sent;  // When it went to the server.
+  };
+  // Takes `range` off request `id` at `now`. kInvalidArgument, and no change,
+  // if that was not asked for.
+  absl::StatusOr<Taken> Take(uint64_t id, ImageRange range, absl::Duration now);
 
   // When the request at the server that has waited longest was sent, or was
   // answered in part; InfiniteDuration() if the server has none.
@@ -56,6 +60,7 @@ class Outstanding {
     // What is left of it: disjoint, hardly ever more than one.
     absl::InlinedVector<ImageRange, 1> left;
     int attempt;
+    absl::Duration sent = absl::InfiniteDuration();
     // When it was sent or last answered in part; infinite: not sent yet.
     absl::Duration since = absl::InfiniteDuration();
   };

@@ -54,8 +54,21 @@ TEST(OutstandingTest, RenewsWhatIsLeftUnderNewIds) {
   EXPECT_EQ(renewed[2].attempt, 3);
   // An answer to the old request comes too late.
   EXPECT_FALSE(outstanding.Take(first, Pages(10, 1), kNow).ok());
-  EXPECT_THAT(outstanding.Take(renewed[2].id, Pages(40, 1), kNow),
-              IsOkAndHolds(3));
+  ASSERT_OK_AND_ASSIGN(Outstanding::Taken taken,
+                       outstanding.Take(renewed[2].id, Pages(40, 1), kNow));
+  EXPECT_EQ(taken.attempt, 3);
+}
+
+TEST(OutstandingTest, TellsWhenARequestWasSentHoweverOftenItIsAnswered) {
+  Outstanding outstanding;
+  const uint64_t id = outstanding.Add(Pages(10, 8)).id;
+  outstanding.MarkSent(id, kNow);
+  for (uint64_t page : {10, 12, 11}) {
+    ASSERT_OK_AND_ASSIGN(
+        Outstanding::Taken taken,
+        outstanding.Take(id, Pages(page, 1), kNow + absl::Seconds(page)));
+    EXPECT_EQ(taken.sent, kNow);
+  }
 }
 
 TEST(OutstandingTest, TellsSinceWhenTheServerHasBeenSilent) {

@@ -33,4 +33,10 @@ grpc::Status ControlService::CancelSession(
   return ToGrpc(registry_.Cancel(request->session()));
 }
 
+grpc::Status ControlService::TuneSession(
+    grpc::ServerContext* /*context*/, const v1::TuneSessionRequest* request,
+    v1::TuneSessionResponse* /*response*/) {
+  return ToGrpc(registry_.Tune(*request));
+}
+
 }  // namespace pagelift

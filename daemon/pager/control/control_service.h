@@ -21,6 +21,9 @@ class ControlService final : public v1::Control::Service {
   grpc::Status CancelSession(grpc::ServerContext* context,
                              const v1::CancelSessionRequest* request,
                              v1::CancelSessionResponse* response) override;
+  grpc::Status TuneSession(grpc::ServerContext* context,
+                           const v1::TuneSessionRequest* request,
+                           v1::TuneSessionResponse* response) override;
 
  private:
   SessionRegistry& registry_;

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
+#include "lib/prefetch/prefetch_mode.h"
 
 namespace pagelift {
 namespace {
@@ -55,6 +56,8 @@ v1::SessionStatus DescribeSession(const std::string& name,
   status.set_reconnects(session.source().reconnects());
   status.set_time_to_complete_ms(static_cast<uint64_t>(
       absl::ToInt64Milliseconds(snapshot.time_to_complete)));
+  status.set_late_faults(stats.late_faults.load());
+  status.set_prefetch(ToString(snapshot.prefetch));
   const LatencyHistogram::Summary summary = stats.fault_latency.Summarize();
   v1::LatencySummary* latency = status.mutable_fault_latency();
   latency->set_count(summary.count);
@@ -100,6 +103,9 @@ absl::StatusOr<v1::OpenSessionResponse> SessionRegistry::Open(
                                         request.expected_content_id()));
   }
   Session::Options options;
+  if (!request.prefetch().empty()) {
+    ASSIGN_OR_RETURN(options.prefetch, PrefetchMode::Parse(request.prefetch()));
+  }
   options.work_dir = request.work_dir();
   options.check_invariants = check_invariants_;
   // Ended sessions are collected by whoever asks next, never by their own
@@ -113,7 +119,10 @@ absl::StatusOr<v1::OpenSessionResponse> SessionRegistry::Open(
   entry = {request.source(), std::move(session)};
   // RefuseNew() came while it was being opened, and did not see it. If somebody
   // has connected already, it is waited for as the others are.
-  if (refusing_ && entry.session->Cancel().ok()) return Stopping();
+  if (refusing_) {
+    if (entry.session->Cancel().ok()) return Stopping();
+    entry.session->SetPrefetch({});
+  }
   return response;
 }
 
@@ -154,11 +163,26 @@ absl::StatusOr<std::vector<v1::SessionStatus>> SessionRegistry::List(
 
 absl::Status SessionRegistry::Cancel(const std::string& session) {
   absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(std::shared_ptr<Session> found, Find(session));
+  return found->Cancel();
+}
+
+absl::Status SessionRegistry::Tune(const v1::TuneSessionRequest& request) {
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(std::shared_ptr<Session> session, Find(request.session()));
+  if (request.prefetch().empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(PrefetchMode mode, PrefetchMode::Parse(request.prefetch()));
+  if (refusing_) return Stopping();
+  session->SetPrefetch(mode);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Find(
+    const std::string& session) const {
   auto it = live_.find(session);
-  if (it == live_.end()) {
-    return absl::NotFoundError(absl::StrCat("there is no session ", session));
-  }
-  return it->second.session->Cancel();
+  if (it != live_.end()) return it->second.session;
+  return absl::NotFoundError(
+      absl::StrCat("there is no session ", session, " that is open"));
 }
 
 void SessionRegistry::RefuseNew() {
@@ -166,7 +190,7 @@ void SessionRegistry::RefuseNew() {
   refusing_ = true;
   for (auto& [name, entry] : live_) {
     // Fails for sessions that have targets: those are waited for.
-    absl::Status ignored = entry.session->Cancel();
+    if (!entry.session->Cancel().ok()) entry.session->SetPrefetch({});
   }
 }
 

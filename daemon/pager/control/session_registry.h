@@ -41,8 +41,12 @@ class SessionRegistry {
       const std::string& session) ABSL_LOCKS_EXCLUDED(mu_);
 
   absl::Status Cancel(const std::string& session) ABSL_LOCKS_EXCLUDED(mu_);
+  // See Control.TuneSession.
+  absl::Status Tune(const v1::TuneSessionRequest& request)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Opens no more; sessions nobody has connected to are cancelled.
+  // Opens no more; sessions nobody has connected to are cancelled, and the
+  // others bring all that their targets lack, whatever they were told.
   void RefuseNew() ABSL_LOCKS_EXCLUDED(mu_);
   // Returns when every session has ended: all targets have all their memory.
   void WaitUntilIdle() ABSL_LOCKS_EXCLUDED(mu_);
@@ -54,6 +58,8 @@ class SessionRegistry {
     std::shared_ptr<Session> session;
   };
 
+  absl::StatusOr<std::shared_ptr<Session>> Find(
+      const std::string& session) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Turns the sessions that have ended into their last status.
   void CollectEnded() ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -144,7 +144,6 @@ absl::StatusOr<RegisteredRanges> AddressSpace::Mappings() const {
 // --- Faults ------------------------------------------------------------------
 
 AddressSpace::Answer AddressSpace::Resolve(PageId page, ImagePage* image) {
-  last_fault_.store(page.raw(), std::memory_order_relaxed);
   absl::ReaderMutexLock lock(&mu_);
   if (memory_ == nullptr || gone()) return Answer::kGone;
   std::optional<PageMap::Location> location = map_.Find(page);
@@ -154,6 +153,9 @@ AddressSpace::Answer AddressSpace::Resolve(PageId page, ImagePage* image) {
     case PageState::kMissing:
     case PageState::kRequested: {
       const bool ask = waiting_.Demand(page, absl::Now());
+      if (ask && location->state == PageState::kRequested) {
+        stats_.late_faults.fetch_add(1, std::memory_order_relaxed);
+      }
       map_.Transition(page, PageState::kMissing, PageState::kRequested);
       // An installer may have come between: it marks first and looks for
       // waiting faults after, we enter the fault first and look at the mark

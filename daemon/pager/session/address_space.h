@@ -20,6 +20,7 @@
 #include "lib/memory/page.h"
 #include "lib/memory/page_map.h"
 #include "lib/memory/range_set.h"
+#include "lib/prefetch/prefetch_policy.h"
 #include "lib/process/pidfd.h"
 #include "lib/process/registered_ranges.h"
 #include "lib/process/stuck_mremap.h"
@@ -43,7 +44,7 @@ namespace pagelift {
 // requested or lost, or the target is gone.
 //
 // Thread-safe. Drain() and Resolve() are for the session's event thread only.
-class AddressSpace {
+class AddressSpace : public MissingPages {
  public:
   using ForkCallback =
       absl::FunctionRef<void(std::shared_ptr<AddressSpace> child)>;
@@ -111,8 +112,15 @@ class AddressSpace {
   // The contents of `range` are lost: whoever touches them gets SIGBUS.
   Outcome Lose(ImageRange range) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // See PageMap::ClaimMissing. Nothing if the target is gone.
-  std::optional<PageMap::Piece> ClaimMissing(PageId from, PageCount most)
+  // Nothing if the target is gone, or held.
+  std::optional<PageMap::Piece> ClaimFirst(PageRange within,
+                                           PageCount most) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  std::optional<PageMap::Piece> ClaimLast(PageRange within,
+                                          PageCount most) override
+      ABSL_LOCKS_EXCLUDED(mu_);
+  std::optional<PageMap::Piece> ClaimImage(ImageRange image,
+                                           PageCount most) override
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Lets threads go on that wait, inside mremap(2), for zeros by which locked
@@ -156,9 +164,6 @@ class AddressSpace {
   int fd() const { return fd_; }  // To poll, until closed().
   const std::optional<PidFd>& pid() const { return pid_; }
   WaitingFaults& waiting() { return waiting_; }
-  PageId last_fault() const {
-    return PageId(last_fault_.load(std::memory_order_relaxed));
-  }
 
  private:
   // Pages in these states are installed when their contents arrive.
@@ -240,7 +245,6 @@ class AddressSpace {
   std::atomic<bool> held_{false};
   std::atomic<bool> closed_{false};
   std::atomic<bool> told_of_failure_{false};
-  std::atomic<uint64_t> last_fault_{0};
   EventBuffer buffer_;  // The event thread's.
 
   mutable absl::Mutex mu_;

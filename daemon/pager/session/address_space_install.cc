@@ -148,11 +148,25 @@ void AddressSpace::GiveBack(ImageRange range) {
                      });
 }
 
-std::optional<PageMap::Piece> AddressSpace::ClaimMissing(PageId from,
-                                                         PageCount most) {
+std::optional<PageMap::Piece> AddressSpace::ClaimFirst(PageRange within,
+                                                       PageCount most) {
   absl::ReaderMutexLock lock(&mu_);
   if (memory_ == nullptr || gone() || held()) return std::nullopt;
-  return map_.ClaimMissing(from, most);
+  return map_.ClaimMissing(within, most);
+}
+
+std::optional<PageMap::Piece> AddressSpace::ClaimLast(PageRange within,
+                                                      PageCount most) {
+  absl::ReaderMutexLock lock(&mu_);
+  if (memory_ == nullptr || gone() || held()) return std::nullopt;
+  return map_.ClaimLastMissing(within, most);
+}
+
+std::optional<PageMap::Piece> AddressSpace::ClaimImage(ImageRange image,
+                                                       PageCount most) {
+  absl::ReaderMutexLock lock(&mu_);
+  if (memory_ == nullptr || gone() || held()) return std::nullopt;
+  return map_.ClaimImage(image, most);
 }
 
 bool AddressSpace::SettleDoubts() {

@@ -29,8 +29,7 @@ void AddressSpace::ApplyLocked(const Remapped& event) {
   // too, by which the mapping has grown.
   for (const Disregarded& unmap : std::exchange(disregarded_, {})) {
     if (unmap.first == to.first) {
-      map_.Erase(unmap.part);
-      waiting_.Forget(unmap.part);
+      DropLocked(unmap.part);
       WakeLocked(unmap.part);
     } else {
       disregarded_.push_back(unmap);

@@ -172,8 +172,11 @@ class Race {
     const PageCount skipped(Below(64));
     // In the end all are to be met, also the first.
     const PageId from = ModelKernel::kBase + (ends_ ? PageCount(0) : skipped);
+    const PageRange within = PageRange::Between(from, kEveryPage.limit());
+    const PageCount most(1 + Below(8));
     std::optional<PageMap::Piece> piece =
-        target.space->ClaimMissing(from, PageCount(1 + Below(8)));
+        Below(2) == 0 ? target.space->ClaimFirst(within, most)
+                      : target.space->ClaimLast(within, most);
     if (piece.has_value()) {
       requested_.push_back({piece->image, piece->pages.count});
     }

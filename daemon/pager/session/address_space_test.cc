@@ -43,7 +43,7 @@ TEST_F(AddressSpaceTest, AMissingPageIsAskedForOnceHoweverManyWait) {
 }
 
 TEST_F(AddressSpaceTest, ADemandAsksAgainForWhatPrefetchAskedFor) {
-  ASSERT_TRUE(space_->ClaimMissing(pages_.at(0), PageCount(8)).has_value());
+  ASSERT_TRUE(space_->ClaimFirst(kEveryPage, PageCount(8)).has_value());
   FaultingThread thread = FaultingThread::StartRead(pages_.data(5));
   EXPECT_EQ(AnswerToFault(5), Answer::kFetch);
   EXPECT_EQ(Install(*space_, 5, 1), Outcome::kDone);
@@ -59,7 +59,7 @@ TEST_F(AddressSpaceTest, APageThatTheImageDoesNotHaveIsZero) {
 }
 
 TEST_F(AddressSpaceTest, AReplyAfterADiscardIsDropped) {
-  ASSERT_TRUE(space_->ClaimMissing(pages_.at(0), kInImage).has_value());
+  ASSERT_TRUE(space_->ClaimFirst(kEveryPage, kInImage).has_value());
   FaultingThread discard = StartAdvise(2, 3, MADV_DONTNEED);
   ASSERT_TRUE(discard.WaitUntilBlocked());
   EXPECT_EQ(Install(*space_, 0, 8), Outcome::kEventPending);
@@ -71,7 +71,7 @@ TEST_F(AddressSpaceTest, AReplyAfterADiscardIsDropped) {
 }
 
 TEST_F(AddressSpaceTest, AReplyAfterAMoveLandsAtTheNewPlace) {
-  ASSERT_TRUE(space_->ClaimMissing(pages_.at(0), kInImage).has_value());
+  ASSERT_TRUE(space_->ClaimFirst(kEveryPage, kInImage).has_value());
   Move(4, 4, elsewhere_.at(4), 4);
   InstallWhenPossible(*space_, 4, 4);
   EXPECT_EQ(TouchAt(elsewhere_.at(6)), FirstByteOf(6));
@@ -140,7 +140,7 @@ TEST_F(AddressSpaceTest, ARangeAcrossMappingsIsInstalledInParts) {
 
 TEST_F(AddressSpaceTest, PagesWithoutAMappingAreLetGoAfterAWhile) {
   Adopt(PageCount(32), std::nullopt);  // Of the image's 40 pages.
-  ASSERT_TRUE(space_->ClaimMissing(pages_.at(0), kInImage).has_value());
+  ASSERT_TRUE(space_->ClaimFirst(kEveryPage, kInImage).has_value());
   for (uint64_t i = 0; i < 40; i += 8) {
     EXPECT_EQ(Install(*space_, i, 8), Outcome::kDone);
   }
@@ -152,7 +152,7 @@ TEST_F(AddressSpaceTest, PagesWithoutAMappingAreLetGoAfterAWhile) {
 }
 
 TEST_F(AddressSpaceTest, AReplyAfterAForkReachesParentAndChild) {
-  ASSERT_TRUE(space_->ClaimMissing(pages_.at(0), kInImage).has_value());
+  ASSERT_TRUE(space_->ClaimFirst(kEveryPage, kInImage).has_value());
   ForkedChild child([at = pages_.data(7)] {
     return static_cast<int>(*const_cast<volatile std::byte*>(at));
   });
@@ -168,7 +168,7 @@ TEST_F(AddressSpaceTest, AReplyAfterAForkReachesParentAndChild) {
 
 TEST_F(AddressSpaceTest, AForkedChildInheritsDoubts) {
   Adopt(PageCount(32), std::nullopt);
-  ASSERT_TRUE(space_->ClaimMissing(pages_.at(0), kInImage).has_value());
+  ASSERT_TRUE(space_->ClaimFirst(kEveryPage, kInImage).has_value());
   for (uint64_t i = 0; i < 40; i += 8) Install(*space_, i, 8);
   ForkedChild child;
   DrainUntilEnded(child.forking_thread());
@@ -197,7 +197,7 @@ TEST_F(AddressSpaceTest, NothingIsInstalledIntoAChildThatIsHeld) {
   DrainUntilEnded(child.forking_thread());
   ASSERT_THAT(children_, SizeIs(1));
   EXPECT_EQ(Install(*children_[0], 0, 8), Outcome::kEventPending);
-  EXPECT_EQ(children_[0]->ClaimMissing(pages_.at(0), kInImage), std::nullopt);
+  EXPECT_EQ(children_[0]->ClaimFirst(kEveryPage, kInImage), std::nullopt);
   EXPECT_FALSE(children_[0]->complete());
   children_[0]->Release(std::nullopt, {});
   InstallWhenPossible(*children_[0], 0, 8);

@@ -8,6 +8,7 @@
 #include "lib/base/log.h"
 #include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
+#include "lib/prefetch/mix.h"
 
 namespace pagelift {
 namespace {
@@ -69,11 +70,19 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
     lineages_.push_back(std::make_unique<Lineage>());
     lineages.push_back(lineages_.back().get());
   }
+  Prefetcher::Options prefetch;
+  prefetch.lineages = std::move(lineages);
+  prefetch.policy = [this](size_t task, size_t place) {
+    return NewPolicy(task, place);
+  };
+  prefetch.fetch = [this](ImageRange range) {
+    source_->Fetch(range, Urgency::kPrefetch);
+  };
+  prefetch.on_nothing_left = [this] { PostCheckComplete(); };
+  prefetch.mode = options_.prefetch;
+  prefetch.first_window = options_.first_window;
+  prefetcher_ = std::make_unique<Prefetcher>(std::move(prefetch));
   source_->Start(this);
-  sweeper_ = std::make_unique<Sweeper>(
-      std::move(lineages),
-      [this](ImageRange range) { source_->Fetch(range, Urgency::kPrefetch); },
-      [this] { loop_->Post([this] { CheckComplete(); }); });
   thread_ = std::thread([this] {
     t_event_thread_of = this;
     absl::Status watched =
@@ -83,6 +92,11 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
   });
 }
 
+std::unique_ptr<PrefetchPolicy> Session::NewPolicy(size_t /*task*/,
+                                                   size_t /*place*/) const {
+  return std::make_unique<Mix>(std::vector<ImagePage>());
+}
+
 bool Session::OnEventThread() const { return t_event_thread_of == this; }
 
 Session::~Session() {
@@ -90,7 +104,7 @@ Session::~Session() {
       << "I4: a session with live targets goes away";
   loop_->Stop();
   thread_.join();
-  sweeper_->Stop();
+  prefetcher_->Stop();
   source_->Stop();
 }
 
@@ -182,7 +196,7 @@ void Session::End(SessionState state) {
     loop_->Unwatch(handoff_->fd());
     handoff_.reset();
   }
-  sweeper_->Stop();
+  prefetcher_->Stop();
   source_->Stop();
   {
     absl::MutexLock lock(&mu_);
@@ -251,6 +265,7 @@ SessionSnapshot Session::Snapshot() const {
     snapshot.pages_missing =
         snapshot.pages_missing + counts.missing + counts.requested;
   }
+  snapshot.prefetch = prefetcher_->mode();
   absl::MutexLock lock(&mu_);
   snapshot.state = state_;
   snapshot.trouble =

@@ -25,8 +25,10 @@
 #include "daemon/pager/session/image_owners.h"
 #include "daemon/pager/session/invariants.h"
 #include "daemon/pager/session/lineage.h"
+#include "daemon/pager/session/prefetcher.h"
 #include "daemon/pager/session/session_stats.h"
-#include "daemon/pager/session/sweeper.h"
+#include "lib/prefetch/bulk_window.h"
+#include "lib/prefetch/prefetch_mode.h"
 #include "lib/process/fd_listener.h"
 #include "lib/source/page_source.h"
 
@@ -53,20 +55,24 @@ struct SessionSnapshot {
   uint32_t address_spaces = 0;
   PageCount pages_total;    // Of the live address spaces.
   PageCount pages_missing;  // Requested ones included.
+  PrefetchMode prefetch;
 };
 
 // One restore: listens at `work_dir`/lazy-pages.socket as `criu lazy-pages`
 // does, takes the tasks' userfaultfds, serves their faults from the source,
 // brings the rest, and lets go.
 //
-// Threads: the session's event thread (handoff, events, faults), the sweeper's,
-// and the source's, which install what they receive. Thread-safe.
+// Threads: the session's event thread (handoff, events, faults), the
+// prefetcher's, and the source's, which install what they receive. Thread-safe.
 class Session : private PageSink {
  public:
   struct Options {
     std::string work_dir;
     // Called once, on the session's thread, when it has ended.
     std::function<void()> on_end = [] {};
+    PrefetchMode prefetch;
+    // See Prefetcher::Options.
+    PageCount first_window = BulkWindow::kFirst;
     // Looks again and again whether an invariant is broken, and ends the
     // process if one is.
     bool check_invariants = false;
@@ -89,6 +95,9 @@ class Session : private PageSink {
 
   bool has_ended() const ABSL_LOCKS_EXCLUDED(mu_);
   void WaitUntilEnded() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // From now on.
+  void SetPrefetch(PrefetchMode mode) { prefetcher_->SetMode(mode); }
 
   // Ends a session that nobody has connected to; kFailedPrecondition if
   // somebody has. Asynchronous: it ends soon.
@@ -153,6 +162,8 @@ class Session : private PageSink {
   void Serve(const std::shared_ptr<AddressSpace>& space);
   void ServeFault(AddressSpace& space, PageId page);
   void Demand(ImagePage page);
+  // In which order an address space is filled.
+  std::unique_ptr<PrefetchPolicy> NewPolicy(size_t task, size_t place) const;
   void Reap(const std::shared_ptr<AddressSpace>& space);
   // A drain found no free descriptor for a child, or did not: as long as it is
   // so, the descriptor is readable without end, and is looked at by Retry().
@@ -178,7 +189,7 @@ class Session : private PageSink {
   // PageSink, on the source's threads.
   void OnPages(const PageBatch& batch) override;
   void OnUnavailable(ImageRange range, const absl::Status& status) override;
-  void NoteAnswered(PageCount pages);
+  void PostCheckComplete();
   // Delivers to every address space of a task's lineage.
   void Deliver(Lineage& lineage, ImageRange range, const PageBatch& batch);
   // False if the pages could not be installed now and were given back.
@@ -217,7 +228,7 @@ class Session : private PageSink {
   absl::Duration look_backoff_;  // Zero: no look is planned.
   bool finished_ = false;        // Restore said so.
 
-  std::unique_ptr<Sweeper> sweeper_;
+  std::unique_ptr<Prefetcher> prefetcher_;
 
   mutable absl::Mutex mu_;
   SessionState state_ ABSL_GUARDED_BY(mu_) = SessionState::kAwaitingHandoff;

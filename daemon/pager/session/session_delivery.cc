@@ -25,13 +25,14 @@ void Session::OnPages(const PageBatch& batch) {
   owners_.ForEach(batch.range, [&](ImageRange part, size_t task) {
     Deliver(*lineages_[task], part, batch);
   });
-  NoteAnswered(batch.range.count);
+  // The event thread has better to do than to bring what nobody waits for.
+  if (prefetcher_->OnAnswer(batch, /*may_ask=*/!OnEventThread())) {
+    PostCheckComplete();
+  }
 }
 
-void Session::NoteAnswered(PageCount pages) {
-  if (sweeper_->NoteAnswered(pages)) {
-    loop_->Post([this] { CheckComplete(); });
-  }
+void Session::PostCheckComplete() {
+  loop_->Post([this] { CheckComplete(); });
 }
 
 void Session::Deliver(Lineage& lineage, ImageRange range,
@@ -95,8 +96,8 @@ void Session::OnUnavailable(ImageRange range, const absl::Status& status) {
       }
     }
   });
-  if (!lost) sweeper_->Pause();
-  NoteAnswered(range.count);
+  if (!lost) prefetcher_->Pause();
+  if (prefetcher_->OnUnavailable(range.count)) PostCheckComplete();
   if (!lost) loop_->Post([this] { ArmRetry(kUnavailableRetry); });
 }
 

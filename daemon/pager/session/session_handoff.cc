@@ -132,7 +132,10 @@ void Session::FetchMustHavePages() {
     auto asked_for = [this, &space = space](PageId page) {
       ImagePage image;
       const AddressSpace::Answer answer = space->ResolveEarly(page, &image);
-      if (answer == AddressSpace::Answer::kFetch) Demand(image);
+      if (answer == AddressSpace::Answer::kFetch) {
+        prefetcher_->NoteRequested(PageCount(1));
+        Demand(image);
+      }
       return answer != AddressSpace::Answer::kDeferred;
     };
     pages.erase(std::remove_if(pages.begin(), pages.end(), asked_for),
@@ -228,10 +231,10 @@ void Session::OnRestoreFinished() {
     state_ = SessionState::kDraining;
   }
   LOG(Info) << "restore in " << options_.work_dir << " finished, tasks run";
-  // What could not be asked for until now goes before the sweep.
+  // What could not be asked for until now goes before the rest.
   FetchMustHavePages();
   must_have_.clear();
-  sweeper_->Start();
+  prefetcher_->Start();
 }
 
 absl::Status Session::WhyRestoreFailed() const {

@@ -62,7 +62,7 @@ bool Session::Adopting(
     if (child->has_doubts()) ArmRetry(kFirstRetry);
   }
   if (!held.empty()) children_.Add(std::move(held), parent.pid()->pid());
-  if (!children.empty()) sweeper_->Nudge();
+  if (!children.empty()) prefetcher_->Nudge();
   if (!children_.empty() && look_backoff_ == absl::ZeroDuration()) {
     look_backoff_ = kFirstLook;
     loop_->RunAfter(look_backoff_, [this] { ReleaseChildren(); });
@@ -82,7 +82,7 @@ void Session::ReleaseChildren() {
     if (child->gone()) Reap(child);
   }
   if (!released.empty()) {
-    sweeper_->Nudge();
+    prefetcher_->Nudge();
     // What there was to bring may be zero in it.
     loop_->Post([this] { CheckComplete(); });
   }
@@ -140,13 +140,13 @@ void Session::NoteFed(const std::shared_ptr<AddressSpace>& space) {
 void Session::ServeFault(AddressSpace& space, PageId page) {
   ImagePage image;
   if (space.Resolve(page, &image) == AddressSpace::Answer::kFetch) {
+    prefetcher_->OnFault(space, {page, image});
     Demand(image);
   }
 }
 
 void Session::Demand(ImagePage page) {
   stats_.demand_fetches.fetch_add(1, std::memory_order_relaxed);
-  sweeper_->NoteRequested(PageCount(1));
   source_->Fetch({page, PageCount(1)}, Urgency::kDemand);
 }
 
@@ -176,7 +176,7 @@ void Session::Retry() {
     if (space->waiting().any_deferred()) again = true;
     if (space->gone()) Reap(space);
   }
-  sweeper_->Nudge();
+  prefetcher_->Nudge();
   if (again) {
     ArmRetry(retry_backoff_);
   } else if (retry_at_ == absl::InfiniteDuration()) {

@@ -197,10 +197,11 @@ void FakePageSource::Answer(const Request& request) {
     } else if (zero) {
       PageBatch batch;
       batch.range = part;
+      batch.urgency = request.urgency;
       batch.zero = true;
       sink->OnPages(batch);
     } else {
-      DeliverPattern(part, piece_bytes, sink);
+      DeliverPattern({part, request.urgency}, piece_bytes, sink);
     }
     rest = ImageRange::Between(part.limit(), rest.limit());
   }
@@ -231,8 +232,9 @@ ImageRange FakePageSource::NextPart(ImageRange rest, bool* zero,
   return part;
 }
 
-void FakePageSource::DeliverPattern(ImageRange range, size_t piece_bytes,
+void FakePageSource::DeliverPattern(const Request& part, size_t piece_bytes,
                                     PageSink* sink) {
+  const ImageRange range = part.range;
   std::vector<std::byte> bytes(range.count.bytes());
   for (uint64_t i = 0; i < range.count.raw(); ++i) {
     PageBytes pattern = PatternOf(range.first + PageCount(i));
@@ -245,6 +247,7 @@ void FakePageSource::DeliverPattern(ImageRange range, size_t piece_bytes,
   }
   PageBatch batch;
   batch.range = range;
+  batch.urgency = part.urgency;
   batch.pieces = pieces;
   sink->OnPages(batch);
 }

@@ -79,7 +79,7 @@ class FakePageSource : public PageSource {
   // The answer's next part: all pages of it fare alike.
   ImageRange NextPart(ImageRange rest, bool* zero, absl::Status* status) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void DeliverPattern(ImageRange range, size_t piece_bytes, PageSink* sink);
+  void DeliverPattern(const Request& part, size_t piece_bytes, PageSink* sink);
 
   const ImageDescription description_;
 

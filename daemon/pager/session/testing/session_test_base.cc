@@ -5,6 +5,7 @@
 #include "lib/base/testing/instrumented.h"
 #include "lib/base/testing/soon.h"
 #include "lib/base/testing/status_matchers.h"
+#include "lib/prefetch/bulk_window.h"
 #include "lib/source/testing/page_pattern.h"
 
 namespace pagelift {
@@ -21,6 +22,8 @@ void SessionTestBase::SetUp() {
   Session::Options options;
   options.work_dir = dir_.path();
   options.check_invariants = true;
+  // What is held back does not keep the rest from being asked for.
+  options.first_window = BulkWindow::kMost;
   if (kInstrumented) options.patience = kSoon;
   ASSERT_OK_AND_ASSIGN(session_,
                        Session::Open(std::move(options), std::move(source)));

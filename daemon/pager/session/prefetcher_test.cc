@@ -1,0 +1,267 @@
+#include "daemon/pager/session/prefetcher.h"
+
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "daemon/pager/session/address_space.h"
+#include "gtest/gtest.h"
+#include "lib/base/testing/status_matchers.h"
+#include "lib/memory/page.h"
+#include "lib/prefetch/bulk_window.h"
+#include "lib/prefetch/mix.h"
+#include "lib/prefetch/prefetch_mode.h"
+#include "lib/prefetch/prefetch_policy.h"
+#include "lib/source/page_source.h"
+#include "lib/uffd/testing/faulting_thread.h"
+#include "lib/uffd/testing/mapped_pages.h"
+#include "lib/uffd/userfault_fd.h"
+
+namespace pagelift {
+namespace {
+
+constexpr absl::Duration kAWhile = absl::Milliseconds(50);
+constexpr PageCount kWindow = BulkWindow::kFirst;
+constexpr PageCount kRequest{64};  // At most.
+
+class PrefetcherTest : public ::testing::Test {
+ protected:
+  void StartWith(std::vector<PageCount> sizes) {
+    uint64_t image = 0;
+    for (PageCount size : sizes) {
+      ASSERT_OK_AND_ASSIGN(UserfaultFd uffd, UserfaultFd::Open(kLayoutEvents));
+      pages_.push_back(std::make_unique<MappedPages>(size));
+      ASSERT_OK(uffd.Register(pages_.back()->range(), FaultKind::kMissing));
+      PageMap map;
+      ASSERT_OK(map.Add(pages_.back()->range(), ImagePage(image)));
+      image += size.raw();
+      spaces_.push_back(std::make_shared<AddressSpace>(
+          MemoryBehind(std::move(uffd)), std::move(map), RangeSet(),
+          std::nullopt, stats_));
+      lineage_.Add(spaces_.back());
+    }
+    Prefetcher::Options options;
+    options.lineages = {&lineage_};
+    options.policy = [](size_t /*lineage*/, size_t /*place*/) {
+      return std::make_unique<Mix>(std::vector<ImagePage>());
+    };
+    options.fetch = [this](ImageRange range) {
+      absl::MutexLock lock(&mu_);
+      asked_.push_back(range);
+      pages_asked_ = pages_asked_ + range.count;
+    };
+    options.on_nothing_left = [this] {
+      absl::MutexLock lock(&mu_);
+      ++nothing_left_;
+    };
+    options.mode = mode_;
+    prefetcher_.emplace(std::move(options));
+  }
+
+  // Nobody measures, so the window stays as it begins.
+  bool Answer(PageCount pages, bool may_ask = true) {
+    PageBatch batch;
+    batch.range = {ImagePage(0), pages};
+    batch.urgency = Urgency::kPrefetch;
+    return prefetcher_->OnAnswer(batch, may_ask);
+  }
+
+  bool WaitForAsked(PageCount pages, absl::Duration timeout = kSoon) {
+    absl::MutexLock lock(&mu_);
+    auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      return !(pages_asked_ < pages);
+    };
+    return mu_.AwaitWithTimeout(absl::Condition(&enough), timeout);
+  }
+  bool WaitForNothingLeft(int times) {
+    absl::MutexLock lock(&mu_);
+    auto enough = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+      return nothing_left_ >= times;
+    };
+    return mu_.AwaitWithTimeout(absl::Condition(&enough), kSoon);
+  }
+  PageCount asked() {
+    absl::MutexLock lock(&mu_);
+    return pages_asked_;
+  }
+  size_t requests() {
+    absl::MutexLock lock(&mu_);
+    return asked_.size();
+  }
+
+  PrefetchMode mode_;
+  SessionStats stats_;
+  std::vector<std::unique_ptr<MappedPages>> pages_;
+  std::vector<std::shared_ptr<AddressSpace>> spaces_;
+  Lineage lineage_;
+
+  absl::Mutex mu_;
+  std::vector<ImageRange> asked_ ABSL_GUARDED_BY(mu_);
+  PageCount pages_asked_ ABSL_GUARDED_BY(mu_);
+  int nothing_left_ ABSL_GUARDED_BY(mu_) = 0;
+
+  std::optional<Prefetcher> prefetcher_;  // Last: its thread uses the rest.
+};
+
+TEST_F(PrefetcherTest, AsksForNothingBeforeItIsStarted) {
+  StartWith({PageCount(64)});
+  EXPECT_FALSE(WaitForAsked(PageCount(1), kAWhile));
+}
+
+TEST_F(PrefetcherTest, AsksForEveryMissingPageOnceAndThenSaysSo) {
+  StartWith({PageCount(90), PageCount(30)});
+  prefetcher_->Start();
+  ASSERT_TRUE(WaitForAsked(PageCount(120)));
+  ASSERT_TRUE(WaitForNothingLeft(1));
+  EXPECT_EQ(asked(), PageCount(120));
+  EXPECT_FALSE(Answer(PageCount(119)));
+  EXPECT_TRUE(Answer(PageCount(1)));
+}
+
+TEST_F(PrefetcherTest, KeepsNoMoreOnItsWayThanTheWindow) {
+  StartWith({PageCount(4000)});
+  prefetcher_->Start();
+  ASSERT_TRUE(WaitForAsked(kWindow));
+  EXPECT_FALSE(WaitForAsked(kWindow + kRequest, kAWhile));
+  const PageCount before = asked();
+  Answer(kRequest);
+  EXPECT_TRUE(WaitForAsked(before + PageCount(1)));
+}
+
+TEST_F(PrefetcherTest, WhoeverDeliversAsksForMoreHimself) {
+  StartWith({PageCount(4000)});
+  prefetcher_->Start();
+  ASSERT_TRUE(WaitForAsked(kWindow));
+  ASSERT_FALSE(WaitForAsked(kWindow + kRequest, kAWhile));
+  const PageCount before = asked();
+  Answer(kRequest);
+  EXPECT_LT(before, asked());  // By now.
+}
+
+TEST_F(PrefetcherTest, OrLeavesItToTheThreadIfHeMayNot) {
+  StartWith({PageCount(4000)});
+  prefetcher_->Start();
+  ASSERT_TRUE(WaitForAsked(kWindow));
+  ASSERT_FALSE(WaitForAsked(kWindow + kRequest, kAWhile));
+  const PageCount before = asked();
+  Answer(kRequest, /*may_ask=*/false);
+  EXPECT_TRUE(WaitForAsked(before + PageCount(1)));
+}
+
+TEST_F(PrefetcherTest, TheBoundHoldsForManyAddressSpacesTogether) {
+  StartWith(std::vector<PageCount>(40, PageCount(64)));
+  prefetcher_->Start();
+  ASSERT_TRUE(WaitForAsked(kWindow));
+  EXPECT_FALSE(WaitForAsked(kWindow + kRequest, kAWhile));
+  // Those that there was no room for have their turn.
+  for (int i = 0; i < 100 && asked() < PageCount(40 * 64); ++i) {
+    Answer(PageCount(64));
+  }
+  EXPECT_TRUE(WaitForAsked(PageCount(40 * 64)));
+}
+
+TEST_F(PrefetcherTest, WhatOthersAskForCountsAsOnItsWay) {
+  StartWith({PageCount(2000)});
+  prefetcher_->NoteRequested(kWindow - PageCount(1));
+  prefetcher_->Start();
+  ASSERT_TRUE(WaitForAsked(PageCount(1)));
+  const PageCount before = asked();
+  EXPECT_FALSE(WaitForAsked(before + PageCount(1), kAWhile));
+}
+
+TEST_F(PrefetcherTest, AnswersThatComeTwiceDoNotStopIt) {
+  StartWith({PageCount(3000)});
+  prefetcher_->Start();
+  for (int i = 0; i < 100 && asked() < PageCount(3000); ++i) {
+    Answer(kWindow);
+    Answer(kWindow);
+  }
+  EXPECT_TRUE(WaitForAsked(PageCount(3000)));
+  EXPECT_EQ(asked(), PageCount(3000));
+}
+
+TEST_F(PrefetcherTest, GoesOnFromTheLatestFault) {
+  StartWith({PageCount(2048)});
+  ImagePage image;
+  spaces_[0]->Resolve(pages_[0]->at(1500), &image);
+  prefetcher_->OnFault(*spaces_[0], {pages_[0]->at(1500), image});
+  prefetcher_->Start();
+  ASSERT_TRUE(WaitForAsked(PageCount(8)));
+  absl::MutexLock lock(&mu_);
+  EXPECT_EQ(asked_.front().first, ImagePage(1501));
+}
+
+TEST_F(PrefetcherTest, AfterAPauseItAsksOnlyWhenNudged) {
+  StartWith({PageCount(100)});
+  prefetcher_->Pause();
+  prefetcher_->Start();
+  EXPECT_FALSE(WaitForAsked(PageCount(1), kAWhile));
+  prefetcher_->Nudge();
+  EXPECT_TRUE(WaitForAsked(PageCount(100)));
+}
+
+TEST_F(PrefetcherTest, ANudgeMakesItLookAgain) {
+  StartWith({PageCount(10)});
+  prefetcher_->Start();
+  ASSERT_TRUE(WaitForNothingLeft(1));
+  spaces_[0]->GiveBack({ImagePage(3), PageCount(2)});
+  prefetcher_->Nudge();
+  EXPECT_TRUE(WaitForAsked(PageCount(12)));
+}
+
+TEST_F(PrefetcherTest, PassesOverWhatIsGone) {
+  StartWith({PageCount(64), PageCount(64)});
+  spaces_[0]->MarkGone();
+  prefetcher_->Start();
+  ASSERT_TRUE(WaitForNothingLeft(1));
+  EXPECT_EQ(asked(), PageCount(64));
+}
+
+TEST_F(PrefetcherTest, CanBeStoppedWhileItWaitsForRoom) {
+  StartWith({PageCount(4000)});
+  prefetcher_->Start();
+  ASSERT_TRUE(WaitForAsked(kWindow));
+  prefetcher_->Stop();
+  prefetcher_->Stop();
+  const PageCount before = asked();
+  Answer(kWindow);
+  EXPECT_EQ(asked(), before);
+}
+
+TEST_F(PrefetcherTest, OffBringsNothingUntilItIsTuned) {
+  mode_ = {PrefetchMode::Kind::kOff, 0};
+  StartWith({PageCount(100)});
+  prefetcher_->Start();
+  EXPECT_FALSE(WaitForAsked(PageCount(1), kAWhile));
+  // Faults alone may have brought everything.
+  prefetcher_->NoteRequested(PageCount(2));
+  EXPECT_FALSE(Answer(PageCount(1)));
+  EXPECT_TRUE(Answer(PageCount(1)));
+  prefetcher_->SetMode({PrefetchMode::Kind::kFull, 0});
+  EXPECT_TRUE(WaitForAsked(PageCount(100)));
+}
+
+TEST_F(PrefetcherTest, IdleGoesOnWhenNobodyWaitsAnyMore) {
+  mode_ = {PrefetchMode::Kind::kIdle, 0};
+  StartWith({PageCount(101)});
+  ImagePage image;
+  spaces_[0]->Resolve(pages_[0]->at(50), &image);
+  prefetcher_->OnFault(*spaces_[0], {pages_[0]->at(50), image});
+  prefetcher_->Start();
+  EXPECT_TRUE(WaitForAsked(PageCount(100)));
+}
+
+TEST_F(PrefetcherTest, RateGoesOnByItselfAfterEachPause) {
+  // More than it may ask for at once.
+  mode_ = {PrefetchMode::Kind::kRate, 4};
+  StartWith({PageCount(100)});
+  prefetcher_->Start();
+  EXPECT_TRUE(WaitForAsked(PageCount(100)));
+  EXPECT_EQ(prefetcher_->mode(), mode_);
+}
+
+}  // namespace
+}  // namespace pagelift
