@@ -1,8 +1,6 @@
 #ifndef PAGELIFT_LIB_PREFETCH_BULK_WINDOW_H_
 #define PAGELIFT_LIB_PREFETCH_BULK_WINDOW_H_
 
-#include <deque>
-
 #include "absl/time/time.h"
 #include "lib/memory/page.h"
 
@@ -12,10 +10,15 @@ namespace pagelift {
 // and not so many that a page which somebody waits for stands in line behind
 // them.
 //
-// That is one and a half times what the link delivers in a round trip. As the
-// window is always more than what was delivered, it grows by itself until the
-// link is the limit; from then on half a round trip's worth is queued. When
-// demand takes much longer than it can, the window gives way.
+// That is what the link delivers in one and a half round trips and a
+// millisecond, for which threads may be late. As the window is always more than
+// what was delivered, it grows by itself until the link is the limit; from then
+// on, half a round trip and a millisecond is how long the line is. When demand
+// takes much longer than it can, the window gives way, down to a half.
+//
+// The rate is the greatest seen lately, not the latest: where processors are
+// the limit, a smaller window makes for a lower rate, and that must not make
+// for a smaller window.
 //
 // Pure: it is told the time, by one monotonic clock. Thread-compatible.
 class BulkWindow {
@@ -43,29 +46,29 @@ class BulkWindow {
     absl::Duration round_trip = absl::InfiniteDuration();
     PageCount pages;
   };
-  // The quickest answer seen lately: what it takes without a line.
-  class Quickest {
-   public:
-    void Add(Answer answer, absl::Duration now);
-    const Answer& Get() const;
-
-   private:
-    Answer now_;
-    Answer before_;
-    absl::Duration since_ = -absl::InfiniteDuration();
+  // What was best lately: of ten to twenty seconds.
+  struct Best {
+    Answer bulk;
+    Answer demand;
+    double rate = 0;  // In pages a second.
   };
 
+  // Of `answer`, where shorter is better.
+  static void Improve(Answer& best, Answer answer);
+  void Renew(absl::Duration now);
+
+  Best Lately() const;
   void EndRound(absl::Duration length);
 
   PageCount size_;
   PageCount request_{64};
-  Quickest bulk_;
-  Quickest demand_;
+  Best best_;
+  Best before_;
+  absl::Duration best_since_ = -absl::InfiniteDuration();
   // The round that is being measured: since when, and what has arrived.
   absl::Duration round_began_ = -absl::InfiniteDuration();
   absl::Duration last_arrival_ = -absl::InfiniteDuration();
   PageCount arrived_;
-  std::deque<double> rates_;  // Of the latest rounds, in pages a second.
   // What demand leaves of the window, and whether it was late in this round.
   double share_ = 1;
   bool demand_was_late_ = false;

@@ -123,7 +123,7 @@ TEST(BulkWindowTest, GivesWayWhileDemandIsLateAndRecovers) {
   const PageCount alone = window.size();
   link.MakeDemandLate(absl::Milliseconds(5));
   link.Run(window, absl::Milliseconds(200));
-  EXPECT_LT(window.size().raw(), alone.raw() / 2);
+  EXPECT_LT(window.size().raw(), alone.raw() * 6 / 10);
   EXPECT_LE(BulkWindow::kLeast.raw(), window.size().raw());
   link.MakeDemandGood();
   link.Run(window, absl::Milliseconds(400));
