@@ -1,6 +1,6 @@
 """Protocol Buffers and gRPC code by the distribution's own compilers."""
 
-def cc_grpc_library(name, src, grpc = False, visibility = None):
+def cc_grpc_library(name, src, grpc = False, imports = {}, visibility = None):
     """A library of the messages (and services, with grpc) of one .proto.
 
     The .proto is named by its path from the workspace's proto/ folder, which is
@@ -10,6 +10,7 @@ def cc_grpc_library(name, src, grpc = False, visibility = None):
       name: the cc_library.
       src: the .proto, in this package.
       grpc: whether it has services.
+      imports: the .protos that it imports, and for each the library of its messages.
       visibility: of the library.
     """
     stem = src[:-len(".proto")]
@@ -20,7 +21,7 @@ def cc_grpc_library(name, src, grpc = False, visibility = None):
         command += " --plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin --grpc_out=$(GENDIR)/proto"
     native.genrule(
         name = name + "_codegen",
-        srcs = [src],
+        srcs = [src] + imports.keys(),
         outs = hdrs + srcs,
         cmd = "PATH=/usr/bin:/bin " + command + " $(location %s)" % src,
     )
@@ -30,5 +31,5 @@ def cc_grpc_library(name, src, grpc = False, visibility = None):
         hdrs = hdrs,
         strip_include_prefix = "/proto",
         visibility = visibility,
-        deps = ["@com_google_protobuf//:protobuf"] + (["@com_github_grpc_grpc//:grpc++"] if grpc else []),
+        deps = imports.values() + ["@com_google_protobuf//:protobuf"] + (["@com_github_grpc_grpc//:grpc++"] if grpc else []),
     )

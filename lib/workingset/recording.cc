@@ -1,0 +1,21 @@
+#include "lib/workingset/recording.h"
+
+#include <algorithm>
+
+namespace pagelift {
+
+bool Recording::Append(ImageRange pages) {
+  const PageCount count = std::min(pages.count, kMostPages - page_count_);
+  if (count == PageCount(0)) return pages.empty();
+  if (!runs_.empty() && runs_.back().limit() == pages.first) {
+    runs_.back().count = runs_.back().count + count;
+  } else if (runs_.size() < kMostRuns) {
+    runs_.push_back({pages.first, count});
+  } else {
+    return false;
+  }
+  page_count_ = page_count_ + count;
+  return count == pages.count;
+}
+
+}  // namespace pagelift
