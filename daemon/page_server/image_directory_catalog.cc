@@ -216,4 +216,13 @@ absl::StatusOr<std::shared_ptr<const PageStore>> ImageDirectoryCatalog::Open(
   return store;
 }
 
+absl::StatusOr<WorkingSetFile> ImageDirectoryCatalog::OpenWorkingSet(
+    const std::string& name) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<const PageStore> store, Open(name));
+  ASSIGN_OR_RETURN(UniqueFd directory, OpenDirectory(name));
+  return WorkingSetFile(std::move(directory), PathOf(name),
+                        store->description().content_id,
+                        store->description().page_count);
+}
+
 }  // namespace pagelift

@@ -17,6 +17,7 @@
 #include "lib/base/unique_fd.h"
 #include "lib/source/page_store.h"
 #include "lib/transport/image_catalog.h"
+#include "lib/workingset/working_set_file.h"
 
 namespace pagelift {
 
@@ -41,6 +42,8 @@ class ImageDirectoryCatalog : public ImageCatalog {
 
   std::vector<std::string> Names() const override;
   absl::StatusOr<std::shared_ptr<const PageStore>> Open(
+      const std::string& name) override;
+  absl::StatusOr<WorkingSetFile> OpenWorkingSet(
       const std::string& name) override;
 
  private:

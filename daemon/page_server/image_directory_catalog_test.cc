@@ -12,6 +12,7 @@
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
 #include "lib/image/testing/image_builder.h"
+#include "lib/workingset/recording.h"
 
 namespace pagelift {
 namespace {
@@ -183,6 +184,25 @@ TEST(CheckImageNameTest, TakesRelativePathsOnly) {
        {"", "/", "/a", "a/", "a//b", ".", "..", "a/..", "a/./b", "a\tb"}) {
     EXPECT_FALSE(CheckImageName(name).ok()) << name;
   }
+}
+
+TEST_F(ImageDirectoryCatalogTest, AWorkingSetLiesInTheImagesDirectory) {
+  WriteImage(root_ + "/a/b");
+  auto catalog = Create({}, root_);
+  ASSERT_OK_AND_ASSIGN(const WorkingSetFile file,
+                       catalog->OpenWorkingSet("a/b"));
+  ASSERT_OK_AND_ASSIGN(auto image, catalog->Open("a/b"));
+  EXPECT_EQ(file.content_id(), image->description().content_id);
+  EXPECT_EQ(file.page_count(), PageCount(4));
+  Recording recording;
+  recording.Append({ImagePage(1), PageCount(2)});
+  EXPECT_OK(file.Add(recording, absl::UnixEpoch()));
+  EXPECT_TRUE(fs::exists(root_ + "/a/b/" + WorkingSetFile::kName));
+  // It is no image, and makes no other one of that which is there.
+  EXPECT_THAT(catalog->Names(), ElementsAre("a/b"));
+  EXPECT_THAT(catalog->Open("a/b"), IsOkAndHolds(image));
+  EXPECT_THAT(catalog->OpenWorkingSet("a"),
+              StatusIs(absl::StatusCode::kNotFound));
 }
 
 }  // namespace

@@ -16,9 +16,9 @@ constexpr char kServiceName[] = "pagelift.v1.PageServer";
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PageServer>> PageServer::Start(
-    const std::string& address, ImageCatalog& catalog) {
+    const std::string& address, ImageCatalog& catalog, KeepWorkingSets keep) {
   RETURN_IF_ERROR(CheckCanListen(address));
-  std::unique_ptr<PageServer> server(new PageServer(catalog));
+  std::unique_ptr<PageServer> server(new PageServer(catalog, keep));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -38,7 +38,8 @@ absl::StatusOr<std::unique_ptr<PageServer>> PageServer::Start(
   return server;
 }
 
-PageServer::PageServer(ImageCatalog& catalog) : service_(catalog) {}
+PageServer::PageServer(ImageCatalog& catalog, KeepWorkingSets keep)
+    : service_(catalog, keep) {}
 
 PageServer::~PageServer() {
   if (server_ != nullptr) Stop(absl::ZeroDuration());

@@ -9,6 +9,7 @@
 #include "grpcpp/grpcpp.h"
 #include "lib/transport/image_catalog.h"
 #include "lib/transport/page_service.h"
+#include "lib/workingset/working_set.h"
 
 namespace pagelift {
 
@@ -20,7 +21,8 @@ class PageServer {
   // `catalog` must outlive the server. The error says why `address` (HOST:PORT
   // or unix:PATH, port 0 for any) cannot be had.
   static absl::StatusOr<std::unique_ptr<PageServer>> Start(
-      const std::string& address, ImageCatalog& catalog);
+      const std::string& address, ImageCatalog& catalog,
+      KeepWorkingSets keep = KeepWorkingSets::kNo);
   // As Stop() with no time to lose.
   ~PageServer();
 
@@ -32,7 +34,7 @@ class PageServer {
   void Stop(absl::Duration deadline);
 
  private:
-  explicit PageServer(ImageCatalog& catalog);
+  PageServer(ImageCatalog& catalog, KeepWorkingSets keep);
 
   PageService service_;
   std::string address_;

@@ -53,6 +53,10 @@ std::optional<int> ParsePageServerOptions(int argc, const char* const argv[],
   line.Add({"root", 'r', "DIR",
             "serve every checkpoint below DIR, named by its path from there",
             &options->root});
+  line.Add({"keep-working-sets", 0, "",
+            "write down beside the images what restores touched first, if they "
+            "send it; without it nothing is ever written",
+            &options->keep_working_sets});
   line.Add({"ready-fd", 0, "N",
             "write a newline to this descriptor, and close it, when serving",
             &options->ready_fd});

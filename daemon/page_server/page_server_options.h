@@ -15,6 +15,7 @@ struct PageServerOptions {
   std::string listen = "127.0.0.1:7077";
   std::map<std::string, std::string> images;  // Directory by name.
   std::string root;
+  bool keep_working_sets = false;
   int ready_fd = -1;
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;  // Empty: stderr.

@@ -24,7 +24,8 @@ std::optional<int> Parse(std::vector<const char*> arguments,
 TEST(PageServerOptionsTest, TakesImagesByName) {
   PageServerOptions options;
   EXPECT_EQ(Parse({"--image", "redis/1=/a", "-i", "b=/x=y", "--ready-fd=3",
-                   "--log-level", "warning", "--listen=unix:/s"},
+                   "--log-level", "warning", "--listen=unix:/s",
+                   "--keep-working-sets"},
                   &options),
             std::nullopt);
   EXPECT_THAT(options.images,
@@ -32,6 +33,7 @@ TEST(PageServerOptionsTest, TakesImagesByName) {
   EXPECT_EQ(options.ready_fd, 3);
   EXPECT_EQ(options.log_level, LogLevel::kWarning);
   EXPECT_EQ(options.listen, "unix:/s");
+  EXPECT_TRUE(options.keep_working_sets);
 }
 
 TEST(PageServerOptionsTest, RefusesWhatMakesNoSense) {

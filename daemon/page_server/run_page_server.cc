@@ -13,6 +13,7 @@
 #include "lib/process/service.h"
 #include "lib/transport/grpc_lifetime.h"
 #include "lib/transport/grpc_log.h"
+#include "lib/workingset/working_set.h"
 
 namespace pagelift {
 namespace {
@@ -32,8 +33,11 @@ absl::Status Serve(const PageServerOptions& options, StopSignals& signals) {
   ASSIGN_OR_RETURN(std::unique_ptr<ImageDirectoryCatalog> catalog,
                    ImageDirectoryCatalog::Create(options.images, options.root));
   CheckImages(*catalog, options);
-  ASSIGN_OR_RETURN(std::unique_ptr<PageServer> server,
-                   PageServer::Start(options.listen, *catalog));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<PageServer> server,
+      PageServer::Start(options.listen, *catalog,
+                        options.keep_working_sets ? KeepWorkingSets::kYes
+                                                  : KeepWorkingSets::kNo));
   LOG(Info) << "serving on " << server->address();
   if (!IsLocalAddress(options.listen)) {
     LOG(Warning) << "other hosts can reach " << server->address()

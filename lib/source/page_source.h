@@ -6,10 +6,12 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "lib/memory/page.h"
 #include "lib/source/image_description.h"
+#include "lib/workingset/recording.h"
 
 namespace pagelift {
 
@@ -77,6 +79,17 @@ class PageSource {
   // The far end is lost for good: what is outstanding, and what is asked for
   // from now on, never comes.
   virtual bool is_gone() const { return false; }
+  // In which order earlier restores of this image touched its pages; kNotFound
+  // if nothing is known of any. May wait for the network, some seconds at most,
+  // and works before Start(); an error harms nothing.
+  virtual absl::StatusOr<Recording> WorkingSet() const {
+    return absl::NotFoundError("this source keeps no recordings");
+  }
+  // Keeps what this restore touched for later ones. REQUIRES: `recording` is
+  // not empty. Waits and fails as WorkingSet().
+  virtual absl::Status KeepRecording(const Recording& /*recording*/) {
+    return absl::UnimplementedError("this source keeps no recordings");
+  }
   // Messages that arrived damaged and were refused; streams that broke.
   virtual uint64_t checksum_failures() const { return 0; }
   virtual uint64_t reconnects() const { return 0; }

@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/source/page_store.h"
+#include "lib/workingset/working_set_file.h"
 
 namespace pagelift {
 
@@ -22,7 +24,20 @@ class ImageCatalog {
   // leaves the others alone.
   virtual absl::StatusOr<std::shared_ptr<const PageStore>> Open(
       const std::string& name) = 0;
+
+  // Where the working set of an image is kept, or would be. Fails as Open().
+  virtual absl::StatusOr<WorkingSetFile> OpenWorkingSet(
+      const std::string& name) = 0;
 };
+
+// What a client is told of a catalog's error: a broken image is a fact about
+// the server's files, whatever the code was.
+absl::Status ToClient(const absl::Status& error);
+
+// kFailedPrecondition unless the checkpoint that a client means by `name` is
+// the one that is there.
+absl::Status CheckContentId(const std::string& name, const std::string& meant,
+                            const std::string& there);
 
 }  // namespace pagelift
 

@@ -8,6 +8,7 @@
 #include "grpcpp/impl/rpc_service_method.h"
 #include "grpcpp/support/method_handler.h"
 #include "lib/base/log.h"
+#include "lib/base/status_macros.h"
 #include "lib/transport/batch_writer.h"
 #include "lib/transport/description_proto.h"
 #include "lib/transport/grpc_status.h"
@@ -18,33 +19,36 @@ namespace {
 constexpr char kListImages[] = "/pagelift.v1.PageServer/ListImages";
 constexpr char kOpenImage[] = "/pagelift.v1.PageServer/OpenImage";
 constexpr char kFetchPages[] = "/pagelift.v1.PageServer/FetchPages";
+constexpr char kGetWorkingSet[] = "/pagelift.v1.PageServer/GetWorkingSet";
+constexpr char kAddRecording[] = "/pagelift.v1.PageServer/AddRecording";
+constexpr char kDropWorkingSet[] = "/pagelift.v1.PageServer/DropWorkingSet";
 
 // A batch is never larger than gRPC's default limit for a message that is
 // received, with room for its other fields.
 constexpr uint64_t kMaxBatchBytes = 2 << 20;
 constexpr uint64_t kDefaultBatchBytes = 256 << 10;
 
-// A broken image is a fact about the server's files, whatever the code was.
-absl::Status AsOpenError(const absl::Status& status) {
-  if (status.code() == absl::StatusCode::kNotFound) return status;
-  return absl::FailedPreconditionError(status.message());
-}
-
 }  // namespace
 
-PageService::PageService(ImageCatalog& catalog) : catalog_(catalog) {
+PageService::PageService(ImageCatalog& catalog, KeepWorkingSets keep)
+    : catalog_(catalog), working_sets_(catalog, keep) {
   using grpc::internal::RpcMethod;
   using grpc::internal::RpcServiceMethod;
-  AddMethod(new RpcServiceMethod(
-      kListImages, RpcMethod::NORMAL_RPC,
-      new grpc::internal::RpcMethodHandler<
-          PageService, v1::ListImagesRequest, v1::ListImagesResponse,
-          google::protobuf::MessageLite, google::protobuf::MessageLite>(
-          [](PageService* self, grpc::ServerContext*,
-             const v1::ListImagesRequest*, v1::ListImagesResponse* response) {
-            return self->ListImages(response);
-          },
-          this)));
+  AddUnary<v1::ListImagesRequest, v1::ListImagesResponse>(
+      kListImages,
+      [this](const auto&, auto* response) { return ListImages(response); });
+  AddUnary<v1::GetWorkingSetRequest, v1::GetWorkingSetResponse>(
+      kGetWorkingSet, [this](const auto& request, auto* response) {
+        return ToGrpc(working_sets_.Get(request, response));
+      });
+  AddUnary<v1::AddRecordingRequest, v1::AddRecordingResponse>(
+      kAddRecording, [this](const auto& request, auto*) {
+        return ToGrpc(working_sets_.Add(request));
+      });
+  AddUnary<v1::DropWorkingSetRequest, v1::DropWorkingSetResponse>(
+      kDropWorkingSet, [this](const auto& request, auto*) {
+        return ToGrpc(working_sets_.Drop(request));
+      });
   AddMethod(new RpcServiceMethod(
       kOpenImage, RpcMethod::SERVER_STREAMING,
       new grpc::internal::ServerStreamingHandler<
@@ -61,6 +65,18 @@ PageService::PageService(ImageCatalog& catalog) : catalog_(catalog) {
                                                grpc::ByteBuffer>(
           [](PageService* self, grpc::ServerContext* context,
              FetchStream* stream) { return self->FetchPages(context, stream); },
+          this)));
+}
+
+template <typename Request, typename Response, typename Answer>
+void PageService::AddUnary(const char* method, Answer answer) {
+  AddMethod(new grpc::internal::RpcServiceMethod(
+      method, grpc::internal::RpcMethod::NORMAL_RPC,
+      new grpc::internal::RpcMethodHandler<PageService, Request, Response,
+                                           google::protobuf::MessageLite,
+                                           google::protobuf::MessageLite>(
+          [answer](PageService*, grpc::ServerContext*, const Request* request,
+                   Response* response) { return answer(*request, response); },
           this)));
 }
 
@@ -93,7 +109,7 @@ grpc::Status PageService::OpenImage(
   if (!store.ok()) {
     LOG(Warning) << "cannot open an image for " << context->peer() << ": "
                  << store.status().message();
-    return ToGrpc(AsOpenError(store.status()));
+    return ToGrpc(ToClient(store.status()));
   }
   DescribeInParts(
       (*store)->description(),
@@ -124,13 +140,10 @@ absl::Status PageService::Fetch(grpc::ServerContext* context,
   }
   absl::StatusOr<std::shared_ptr<const PageStore>> store =
       catalog_.Open(start.image());
-  if (!store.ok()) return AsOpenError(store.status());
+  if (!store.ok()) return ToClient(store.status());
   const ImageDescription& description = (*store)->description();
-  if (start.content_id() != description.content_id) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "image ", start.image(), " is now another checkpoint: content id ",
-        description.content_id));
-  }
+  RETURN_IF_ERROR(CheckContentId(start.image(), start.content_id(),
+                                 description.content_id));
   const uint64_t bytes = start.max_batch_bytes() == 0
                              ? kDefaultBatchBytes
                              : std::clamp<uint64_t>(start.max_batch_bytes(),

@@ -16,6 +16,8 @@
 #include "grpcpp/support/sync_stream.h"
 #include "lib/transport/fetch_handler.h"
 #include "lib/transport/image_catalog.h"
+#include "lib/transport/working_set_handler.h"
+#include "lib/workingset/working_set.h"
 #include "pagelift/v1/page_server.pb.h"
 
 namespace pagelift {
@@ -32,7 +34,8 @@ class PageService : public grpc::Service {
   };
 
   // `catalog` must outlive the service.
-  explicit PageService(ImageCatalog& catalog);
+  explicit PageService(ImageCatalog& catalog,
+                       KeepWorkingSets keep = KeepWorkingSets::kNo);
 
   const Stats& stats() const { return stats_; }
 
@@ -43,6 +46,10 @@ class PageService : public grpc::Service {
  private:
   using FetchStream =
       grpc::ServerReaderWriter<grpc::ByteBuffer, v1::FetchRequest>;
+
+  // Answers calls of `method` by `answer`(const Request&, Response*).
+  template <typename Request, typename Response, typename Answer>
+  void AddUnary(const char* method, Answer answer);
 
   grpc::Status ListImages(v1::ListImagesResponse* response);
   grpc::Status OpenImage(grpc::ServerContext* context,
@@ -55,6 +62,7 @@ class PageService : public grpc::Service {
   void Leave(FetchHandler* handler) ABSL_LOCKS_EXCLUDED(mu_);
 
   ImageCatalog& catalog_;
+  const WorkingSetHandler working_sets_;
   Stats stats_;
   absl::Mutex mu_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;

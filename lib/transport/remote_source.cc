@@ -43,8 +43,9 @@ absl::Status Explain(const grpc::Status& status, const std::string& address,
 absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::Open(
     const std::string& address, const std::string& image,
     absl::Duration deadline, absl::Duration patience) {
-  std::unique_ptr<v1::PageServer::Stub> stub =
-      v1::PageServer::NewStub(NewPageChannel(address, ChannelUse::kBulk));
+  std::shared_ptr<grpc::Channel> channel =
+      NewPageChannel(address, ChannelUse::kBulk);
+  std::unique_ptr<v1::PageServer::Stub> stub = v1::PageServer::NewStub(channel);
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
   v1::OpenImageRequest request;
@@ -65,17 +66,21 @@ absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::Open(
     return Annotate(description.status(),
                     absl::StrCat("page server ", address, ", image ", image));
   }
-  return std::unique_ptr<RemoteSource>(
-      new RemoteSource(address, image, *std::move(description), patience));
+  return std::unique_ptr<RemoteSource>(new RemoteSource(
+      address, image, *std::move(description), patience, std::move(channel)));
 }
 
 RemoteSource::RemoteSource(std::string address, std::string image,
                            ImageDescription description,
-                           absl::Duration patience)
+                           absl::Duration patience,
+                           std::shared_ptr<grpc::Channel> bulk_channel)
     : address_(std::move(address)),
       image_(std::move(image)),
       description_(std::move(description)),
-      patience_(patience) {}
+      patience_(patience),
+      bulk_channel_(std::move(bulk_channel)),
+      working_set_(bulk_channel_, image_, description_.content_id,
+                   description_.page_count) {}
 
 RemoteSource::~RemoteSource() { RemoteSource::Stop(); }
 
@@ -91,7 +96,8 @@ void RemoteSource::Start(PageSink* sink) {
   options.max_batch_bytes = kBulkBatchBytes;
   for (int i = 0; i < kBulkStreams; ++i) {
     streams_.push_back(std::make_unique<FetchStream>(
-        NewPageChannel(address_, ChannelUse::kBulk), options, sink));
+        i == 0 ? bulk_channel_ : NewPageChannel(address_, ChannelUse::kBulk),
+        options, sink));
   }
   std::vector<FetchStream*> watched;
   for (const auto& stream : streams_) watched.push_back(stream.get());
@@ -109,6 +115,14 @@ void RemoteSource::Fetch(ImageRange range, Urgency urgency) {
 
 void RemoteSource::Stop() {
   for (const auto& stream : streams_) stream->Stop();
+}
+
+absl::StatusOr<Recording> RemoteSource::WorkingSet() const {
+  return working_set_.Order();
+}
+
+absl::Status RemoteSource::KeepRecording(const Recording& recording) {
+  return working_set_.Add(recording);
 }
 
 uint64_t RemoteSource::bytes_received() const {

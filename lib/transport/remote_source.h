@@ -7,16 +7,20 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "grpcpp/grpcpp.h"
 #include "lib/source/page_source.h"
 #include "lib/transport/fetch_stream.h"
 #include "lib/transport/progress_watch.h"
+#include "lib/transport/remote_working_set.h"
+#include "lib/workingset/recording.h"
 
 namespace pagelift {
 
 // An image of a page server, over gRPC: one demand stream on a connection of
-// its own, and bulk streams on another.
+// its own, and bulk streams and everything else on another.
 //
 // Thread-safe. A server that is lost, or there but silent, is waited for, for
 // ever; the pages stay outstanding, and trouble() says why.
@@ -41,15 +45,23 @@ class RemoteSource : public PageSource {
   std::string trouble() const override;
   uint64_t checksum_failures() const override;
   uint64_t reconnects() const override;
+  absl::StatusOr<Recording> WorkingSet() const override;
+  absl::Status KeepRecording(const Recording& recording) override;
+
+  // What the page server keeps of this image's restores.
+  const RemoteWorkingSet& working_set() const { return working_set_; }
 
  private:
   RemoteSource(std::string address, std::string image,
-               ImageDescription description, absl::Duration patience);
+               ImageDescription description, absl::Duration patience,
+               std::shared_ptr<grpc::Channel> bulk_channel);
 
   const std::string address_;
   const std::string image_;
   const ImageDescription description_;
   const absl::Duration patience_;
+  const std::shared_ptr<grpc::Channel> bulk_channel_;
+  const RemoteWorkingSet working_set_;
   // Set by Start(), then unchanged: demand first, then bulk.
   std::vector<std::unique_ptr<FetchStream>> streams_;
   std::unique_ptr<ProgressWatch> watch_;  // After them: it uses them.

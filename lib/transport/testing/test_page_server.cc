@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/base/log.h"
+#include "lib/base/status_macros.h"
 #include "lib/transport/channel.h"
 
 namespace pagelift {
@@ -32,6 +33,13 @@ absl::StatusOr<std::shared_ptr<const PageStore>> FakeCatalog::Open(
   auto it = images_.find(name);
   if (it == images_.end()) return absl::NotFoundError("no image " + name);
   return it->second;
+}
+
+absl::StatusOr<WorkingSetFile> FakeCatalog::OpenWorkingSet(
+    const std::string& name) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<const PageStore> store, Open(name));
+  return WorkingSetFile::Open(dir_.path(), store->description().content_id,
+                              store->description().page_count);
 }
 
 TestServer::TestServer(const std::string& socket, grpc::Service& service) {

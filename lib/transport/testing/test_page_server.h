@@ -10,9 +10,11 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "grpcpp/grpcpp.h"
+#include "lib/base/testing/temp_dir.h"
 #include "lib/source/page_store.h"
 #include "lib/transport/image_catalog.h"
 #include "lib/transport/page_service.h"
+#include "lib/workingset/working_set_file.h"
 
 namespace pagelift {
 
@@ -27,8 +29,14 @@ class FakeCatalog : public ImageCatalog {
   std::vector<std::string> Names() const override;
   absl::StatusOr<std::shared_ptr<const PageStore>> Open(
       const std::string& name) override;
+  absl::StatusOr<WorkingSetFile> OpenWorkingSet(
+      const std::string& name) override;
+
+  // Where the working sets of all images are.
+  const std::string& directory() const { return dir_.path(); }
 
  private:
+  const TempDir dir_;
   mutable absl::Mutex mu_;
   std::map<std::string, absl::StatusOr<std::shared_ptr<const PageStore>>>
       images_ ABSL_GUARDED_BY(mu_);
