@@ -19,6 +19,10 @@ std::optional<int> ParsePagerOptions(int argc, const char* const argv[],
   line.Add({"exit-when-idle", 0, "DURATION",
             "end after so long without a session (30s, 5m); default: never",
             &options->exit_when_idle});
+  line.Add({"keep-working-sets", 0, "",
+            "write down beside images of this host what restores touched "
+            "first; without it nothing is ever written there",
+            &options->keep_working_sets});
   line.Add({"check-invariants", 0, "",
             "for tests: end at once, with a message, if an invariant is broken",
             &options->check_invariants});

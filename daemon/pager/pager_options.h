@@ -17,6 +17,7 @@ struct PagerOptions {
   int ready_fd = -1;
   // Ends the daemon when it has had no session for so long; zero: never.
   absl::Duration exit_when_idle;
+  bool keep_working_sets = false;
   bool check_invariants = false;
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;  // Empty: stderr.

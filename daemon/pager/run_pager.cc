@@ -17,6 +17,7 @@
 #include "lib/process/service.h"
 #include "lib/transport/grpc_lifetime.h"
 #include "lib/transport/grpc_log.h"
+#include "lib/workingset/working_set.h"
 
 namespace pagelift {
 namespace {
@@ -67,7 +68,11 @@ void WaitForTheEnd(const PagerOptions& options, StopSignals& signals,
 absl::Status Serve(const PagerOptions& options, StopSignals& signals) {
   RouteGrpcLog();
   KeepGrpcToTheEnd();
-  SessionRegistry registry(OpenSource, options.check_invariants);
+  const KeepWorkingSets keep =
+      options.keep_working_sets ? KeepWorkingSets::kYes : KeepWorkingSets::kNo;
+  SessionRegistry registry(
+      [keep](const std::string& url) { return OpenSource(url, keep); },
+      options.check_invariants);
   ControlService service(registry);
   ASSIGN_OR_RETURN(std::unique_ptr<grpc::Server> server,
                    Listen(options.control, service));

@@ -8,6 +8,8 @@
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
+#include "lib/workingset/recording.h"
+#include "lib/workingset/working_set_file.h"
 
 namespace pagelift {
 namespace {
@@ -46,6 +48,17 @@ TEST_F(ContentIdTest, DoesNotDependOnPagesOrLogs) {
   std::filesystem::remove(dir_.Join("pages-1.img"));
   WriteFile(dir_.Join("pagemap-7.img"), "thin");
   WriteFile(dir_.Join("restore.log"), "log");
+  EXPECT_EQ(Id(), before);
+}
+
+TEST_F(ContentIdTest, DoesNotDependOnWorkingSets) {
+  const std::string before = Id();
+  ASSERT_OK_AND_ASSIGN(
+      const WorkingSetFile file,
+      WorkingSetFile::Open(dir_.path(), before, PageCount(10)));
+  Recording recording;
+  recording.Append({ImagePage(1), PageCount(2)});
+  EXPECT_OK(file.Add(recording, absl::UnixEpoch()));
   EXPECT_EQ(Id(), before);
 }
 

@@ -3,11 +3,12 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "daemon/pager/source/image_directory_source.h"
 #include "lib/base/status_macros.h"
 #include "lib/image/checkpoint_image.h"
-#include "lib/source/store_source.h"
 #include "lib/transport/remote_source.h"
 #include "lib/transport/source_url.h"
+#include "lib/workingset/working_set_file.h"
 
 namespace pagelift {
 namespace {
@@ -16,13 +17,18 @@ constexpr absl::Duration kOpenDeadline = absl::Seconds(10);
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<PageSource>> OpenSource(const std::string& url) {
+absl::StatusOr<std::unique_ptr<PageSource>> OpenSource(const std::string& url,
+                                                       KeepWorkingSets keep) {
   ASSIGN_OR_RETURN(SourceUrl parsed, SourceUrl::Parse(url));
   if (parsed.kind == SourceUrl::Kind::kCriuDirectory) {
     ASSIGN_OR_RETURN(std::shared_ptr<const CheckpointImage> image,
                      CheckpointImage::Open(parsed.directory));
-    return std::unique_ptr<PageSource>(
-        std::make_unique<StoreSource>(std::move(image)));
+    ASSIGN_OR_RETURN(
+        WorkingSetFile file,
+        WorkingSetFile::Open(parsed.directory, image->description().content_id,
+                             image->description().page_count));
+    return std::unique_ptr<PageSource>(std::make_unique<ImageDirectorySource>(
+        std::move(image), std::move(file), keep));
   }
   ASSIGN_OR_RETURN(
       std::unique_ptr<RemoteSource> source,
