@@ -20,6 +20,8 @@ constexpr Command kCommands[] = {
      "wait until restored processes have all their memory"},
     {"tune", pagelift::TuneCommand, "change how a restore goes on"},
     {"inspect", pagelift::InspectCommand, "what a checkpoint holds"},
+    {"workingset", pagelift::WorkingSetCommand,
+     "what earlier restores of a checkpoint touched first"},
     {"lazy-pages", pagelift::LazyPagesCommand,
      "in place of `criu lazy-pages`, with the same options"},
 };

@@ -1,6 +1,6 @@
 """What tests/e2e/commands tries. Each case tells what it saw, or raises."""
 
-from . import complete, inspect, lazy_pages, serve, status, tune
+from . import complete, inspect, lazy_pages, serve, status, tune, workingset
 
 CASES = [*lazy_pages.CASES, *serve.CASES, *inspect.CASES, *status.CASES,
-         *complete.CASES, *tune.CASES]
+         *complete.CASES, *tune.CASES, *workingset.CASES]

@@ -53,18 +53,20 @@ class Setting:
         return path
 
     @contextlib.contextmanager
-    def serving(self, name: str, images: Path) -> Iterator[str]:
+    def serving(self, name: str, images: Path,
+                *options: str) -> Iterator[str]:
         """A pagelift-server with `images`; gives their URL."""
-        url, server = self.start_server(name, images)
+        url, server = self.start_server(name, images, *options)
         yield url
         stop(server)
 
-    def start_server(self, name: str, images: Path) -> tuple[str, Process]:
+    def start_server(self, name: str, images: Path,
+                     *options: str) -> tuple[str, Process]:
         address = f"127.0.0.1:{next(self._ports)}"
         server = start_when_ready(
             self.guest, "pagelift-server",
             [tools.pagelift("pagelift-server"), "--listen", address,
-             "--image", f"{name}={images}"],
+             "--image", f"{name}={images}", *options],
             "--ready-fd", self.next_log())
         return f"grpc://{address}/{name}", server
 

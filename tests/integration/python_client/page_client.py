@@ -16,6 +16,7 @@ import xxhash
 
 from pagelift.v1 import page_server_pb2 as pb
 from pagelift.v1 import page_server_pb2_grpc as pb_grpc
+from pagelift.v1 import working_set_pb2
 
 PAGE = 4096
 DEADLINE = 60  # Seconds; a hanging server fails the test.
@@ -91,6 +92,15 @@ def expect_code(code, call):
     sys.exit(f"FAILED: no error instead of {code}")
 
 
+def expect_refusal(code, method, request):
+    try:
+        method(request, timeout=DEADLINE)
+    except grpc.RpcError as error:
+        check(error.code() == code, f"{error.code()} instead of {code}")
+        return error.details()
+    sys.exit(f"FAILED: no error instead of {code}")
+
+
 def check_listing(stub, name, header):
     response = stub.ListImages(pb.ListImagesRequest(), timeout=DEADLINE)
     images = {image.name: image for image in response.images}
@@ -116,6 +126,19 @@ def check_errors(stub, name, header):
     fetch.fetch.first_page = header.page_count
     expect_code(grpc.StatusCode.INVALID_ARGUMENT,
                 stub.FetchPages(iter([start, fetch])))
+
+
+def check_working_set(stub, name, header):
+    """There is none, and this server keeps none."""
+    image = {"image": name, "content_id": header.content_id}
+    told = stub.GetWorkingSet(pb.GetWorkingSetRequest(**image),
+                              timeout=DEADLINE)
+    check(not told.order.steps and not told.recordings, f"recordings: {told}")
+    recording = working_set_pb2.Recording(steps=[0], page_counts=[1])
+    details = expect_refusal(
+        grpc.StatusCode.FAILED_PRECONDITION, stub.AddRecording,
+        pb.AddRecordingRequest(recording=recording, **image))
+    check("--keep-working-sets" in details, f"does not say why: {details}")
 
 
 def check_health(channel):
@@ -171,6 +194,7 @@ def main():
 
     check_listing(stub, name, header)
     check_errors(stub, name, header)
+    check_working_set(stub, name, header)
     check_health(channel)
     check_reflection(channel)
     print(f"{header.page_count} pages fetched five times, every byte right")

@@ -31,7 +31,8 @@ trap clean_up EXIT
 mkdir -p "${scratch}/code" "${scratch}/images/nested"
 proto_root="${PROTO%pagelift/v1/page_server.proto}"
 "${PROTOC}" --proto_path="${proto_root}" --plugin=protoc-gen-grpc="${PLUGIN}" \
-  --python_out="${scratch}/code" --grpc_out="${scratch}/code" "${PROTO}"
+  --python_out="${scratch}/code" --grpc_out="${scratch}/code" \
+  "${PROTO}" "${PROTO%/*}/working_set.proto"
 
 "${MAKE_CHECKPOINT}" "${scratch}/images/nested/one"
 
