@@ -29,6 +29,11 @@ std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
             "idle, only while no thread waits; rate=N, at most N MiB a second; "
             "off, nothing",
             &options->prefetch});
+  line.Add({"record", 0, "",
+            "bring nothing until the process has settled, so that all it "
+            "touches is recorded for later restores; then go on as --prefetch "
+            "says",
+            &options->record});
   line.Add({"wait", 0, "",
             "return when all memory has arrived, not when the process runs",
             &options->wait});

@@ -17,6 +17,7 @@ struct RestoreOptions {
   std::string criu;      // Empty: FindCriu() looks for it.
   std::string control = kDefaultControlSocket;
   std::string prefetch = "full";  // A PrefetchMode.
+  bool record = false;
   bool wait = false;
   bool json = false;
   std::vector<std::string> criu_options;

@@ -106,6 +106,7 @@ absl::StatusOr<v1::OpenSessionResponse> SessionRegistry::Open(
   if (!request.prefetch().empty()) {
     ASSIGN_OR_RETURN(options.prefetch, PrefetchMode::Parse(request.prefetch()));
   }
+  options.record = request.record();
   options.work_dir = request.work_dir();
   options.check_invariants = check_invariants_;
   // Ended sessions are collected by whoever asks next, never by their own

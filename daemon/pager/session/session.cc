@@ -14,6 +14,8 @@ namespace pagelift {
 namespace {
 
 constexpr char kSocketName[] = "lazy-pages.socket";
+// Each is asked for by itself, and its mapping is looked for until it is there.
+constexpr size_t kMostBeforeItRuns = 64;
 
 // The session whose event thread this is.
 thread_local const void* t_event_thread_of = nullptr;
@@ -79,9 +81,12 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
     source_->Fetch(range, Urgency::kPrefetch);
   };
   prefetch.on_nothing_left = [this] { PostCheckComplete(); };
-  prefetch.mode = options_.prefetch;
+  if (options_.record) recording_first_ = true;
+  prefetch.mode = options_.record ? PrefetchMode{PrefetchMode::Kind::kOff, 0}
+                                  : options_.prefetch;
   prefetch.first_window = options_.first_window;
   prefetcher_ = std::make_unique<Prefetcher>(std::move(prefetch));
+  LearnWorkingSet();
   source_->Start(this);
   thread_ = std::thread([this] {
     t_event_thread_of = this;
@@ -92,9 +97,61 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
   });
 }
 
-std::unique_ptr<PrefetchPolicy> Session::NewPolicy(size_t /*task*/,
-                                                   size_t /*place*/) const {
-  return std::make_unique<Mix>(std::vector<ImagePage>());
+void Session::LearnWorkingSet() {
+  touched_before_.resize(source_->description().tasks.size());
+  const absl::StatusOr<Recording> known = source_->WorkingSet();
+  if (options_.record || absl::IsNotFound(known.status())) {
+    recorder_.emplace(*source_);
+  }
+  if (!known.ok()) {
+    LOG(Debug) << "no working set: " << known.status().message();
+    return;
+  }
+  for (ImageRange run : known->runs()) {
+    owners_.ForEach(run, [this](ImageRange part, size_t task) {
+      for (ImagePage page = part.first; page < part.limit();
+           page = page + PageCount(1)) {
+        touched_before_[task].push_back(page);
+      }
+    });
+  }
+  LOG(Info) << "an earlier restore touched " << known->page_count();
+}
+
+std::unique_ptr<PrefetchPolicy> Session::NewPolicy(size_t task,
+                                                   size_t place) const {
+  // A child shares its parent's pages, for which its parent is asked.
+  return std::make_unique<Mix>(place == 0 ? touched_before_[task]
+                                          : std::vector<ImagePage>());
+}
+
+std::vector<PageId> Session::LikelyFirst(size_t task,
+                                         const PageMap& map) const {
+  std::vector<PageId> pages;
+  if (!(options_.prefetch == PrefetchMode()) || options_.record) return pages;
+  for (ImagePage page : touched_before_[task]) {
+    if (pages.size() == kMostBeforeItRuns) break;
+    map.ForEachTarget({page, PageCount(1)}, PageState::kMissing,
+                      [&pages](const PageMap::Piece& piece) {
+                        pages.push_back(piece.pages.first);
+                      });
+  }
+  return pages;
+}
+
+void Session::SetPrefetch(PrefetchMode mode) {
+  recording_first_ = false;
+  prefetcher_->SetMode(mode);
+}
+
+void Session::CheckRecording() {
+  if (!recorder_.has_value() || !finished_) return;
+  bool waiting = false;
+  for (const std::shared_ptr<AddressSpace>& space : LiveSpaces()) {
+    if (!space->waiting().empty()) waiting = true;
+  }
+  if (!recorder_->CheckSettled(MonotonicNow(), waiting)) return;
+  if (recording_first_.exchange(false)) prefetcher_->SetMode(options_.prefetch);
 }
 
 bool Session::OnEventThread() const { return t_event_thread_of == this; }
@@ -198,6 +255,7 @@ void Session::End(SessionState state) {
   }
   prefetcher_->Stop();
   source_->Stop();
+  if (recorder_.has_value()) recorder_->End();
   {
     absl::MutexLock lock(&mu_);
     state_ = state;

@@ -26,6 +26,7 @@
 #include "daemon/pager/session/invariants.h"
 #include "daemon/pager/session/lineage.h"
 #include "daemon/pager/session/prefetcher.h"
+#include "daemon/pager/session/restore_recorder.h"
 #include "daemon/pager/session/session_stats.h"
 #include "lib/prefetch/bulk_window.h"
 #include "lib/prefetch/prefetch_mode.h"
@@ -71,6 +72,10 @@ class Session : private PageSink {
     // Called once, on the session's thread, when it has ended.
     std::function<void()> on_end = [] {};
     PrefetchMode prefetch;
+    // Brings nothing until the targets have settled, so that all they touch is
+    // recorded; then goes on as `prefetch` says. Otherwise what they touch in
+    // vain is recorded, if nothing is known of the image.
+    bool record = false;
     // See Prefetcher::Options.
     PageCount first_window = BulkWindow::kFirst;
     // Looks again and again whether an invariant is broken, and ends the
@@ -96,8 +101,8 @@ class Session : private PageSink {
   bool has_ended() const ABSL_LOCKS_EXCLUDED(mu_);
   void WaitUntilEnded() const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // From now on.
-  void SetPrefetch(PrefetchMode mode) { prefetcher_->SetMode(mode); }
+  // From now on, whatever else was planned.
+  void SetPrefetch(PrefetchMode mode);
 
   // Ends a session that nobody has connected to; kFailedPrecondition if
   // somebody has. Asynchronous: it ends soon.
@@ -112,7 +117,7 @@ class Session : private PageSink {
   static constexpr absl::Duration kFirstLook = absl::Microseconds(200);
   static constexpr absl::Duration kSlowestLook = absl::Milliseconds(5);
   // Restore takes some milliseconds from registering to the end.
-  static constexpr absl::Duration kMustHavePause = absl::Milliseconds(1);
+  static constexpr absl::Duration kEarlyPause = absl::Milliseconds(1);
   // No event tells of exec and of a forked child's exit.
   static constexpr absl::Duration kHousekeeping = absl::Seconds(1);
   // How often the invariants are checked while faults come.
@@ -128,9 +133,10 @@ class Session : private PageSink {
   absl::Status Take(HandoffEvent& event);
   absl::Status TakeTask(TaskArrived& task);
   absl::Status CheckTask(int32_t image_pid, const UserfaultFd& uffd) const;
-  // Asks for the must-have pages of which restore has registered the mapping by
+  // Asks for the pages that are to be there before the targets run, or are
+  // likely to be touched first, of which restore has registered the mapping by
   // now, and looks again soon for the others.
-  void FetchMustHavePages();
+  void FetchEarlyPages();
   void OnRestoreFinished();
   void OnRestoreHungUp();
   absl::Status WhyRestoreFailed() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -164,6 +170,12 @@ class Session : private PageSink {
   void Demand(ImagePage page);
   // In which order an address space is filled.
   std::unique_ptr<PrefetchPolicy> NewPolicy(size_t task, size_t place) const;
+  // What is known of earlier restores, and whether this one is recorded.
+  void LearnWorkingSet();
+  // Those of a task's pages that are likely to be touched first.
+  std::vector<PageId> LikelyFirst(size_t task, const PageMap& map) const;
+  // Goes on when what is recorded has settled.
+  void CheckRecording();
   void Reap(const std::shared_ptr<AddressSpace>& space);
   // A drain found no free descriptor for a child, or did not: as long as it is
   // so, the descriptor is readable without end, and is looked at by Retry().
@@ -219,16 +231,23 @@ class Session : private PageSink {
   std::string starved_trouble_;
   bool told_of_growth_ = false;
   absl::flat_hash_map<const AddressSpace*, Lineage*> lineage_of_;
-  // Must-have pages that have not been asked for.
+  // Such pages that have not been asked for.
   std::vector<std::pair<std::shared_ptr<AddressSpace>, std::vector<PageId>>>
-      must_have_;
+      early_;
   absl::flat_hash_map<const AddressSpace*, InvariantChecker> checkers_;
   absl::Duration next_check_;  // MonotonicNow().
   ForkedChildren children_;
   absl::Duration look_backoff_;  // Zero: no look is planned.
   bool finished_ = false;        // Restore said so.
 
+  // In which order an earlier restore touched the pages of each task; empty
+  // where nothing is known.
+  std::vector<std::vector<ImagePage>> touched_before_;
   std::unique_ptr<Prefetcher> prefetcher_;
+  // Of a restore that is recorded, as long as it is open.
+  std::optional<RestoreRecorder> recorder_;
+  // Nothing is prefetched until it has settled.
+  std::atomic<bool> recording_first_{false};
 
   mutable absl::Mutex mu_;
   SessionState state_ ABSL_GUARDED_BY(mu_) = SessionState::kAwaitingHandoff;

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "daemon/pager/session/session.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 #include "lib/uffd/features.h"
 
@@ -110,6 +111,8 @@ absl::Status Session::TakeTask(TaskArrived& task) {
   }
   const size_t index =
       static_cast<size_t>(description - source_->description().tasks.data());
+  std::vector<PageId> early = description->must_have_pages;
+  for (PageId page : LikelyFirst(index, map)) early.push_back(page);
   RangeSet regions;
   for (PageRange region : description->lazy_regions) regions.Insert(region);
   LOG(Info) << "task " << task.image_pid << " (pid " << task.host_pid
@@ -120,15 +123,15 @@ absl::Status Session::TakeTask(TaskArrived& task) {
   lineage_of_[space.get()] = lineages_[index].get();
   lineages_[index]->Add(space);
   WatchSpace(space);
-  if (!description->must_have_pages.empty()) {
-    must_have_.emplace_back(std::move(space), description->must_have_pages);
-    if (must_have_.size() == 1) FetchMustHavePages();
+  if (!early.empty()) {
+    early_.emplace_back(std::move(space), std::move(early));
+    if (early_.size() == 1) FetchEarlyPages();
   }
   return absl::OkStatus();
 }
 
-void Session::FetchMustHavePages() {
-  for (auto& [space, pages] : must_have_) {
+void Session::FetchEarlyPages() {
+  for (auto& [space, pages] : early_) {
     auto asked_for = [this, &space = space](PageId page) {
       ImagePage image;
       const AddressSpace::Answer answer = space->ResolveEarly(page, &image);
@@ -141,12 +144,12 @@ void Session::FetchMustHavePages() {
     pages.erase(std::remove_if(pages.begin(), pages.end(), asked_for),
                 pages.end());
   }
-  must_have_.erase(
-      std::remove_if(must_have_.begin(), must_have_.end(),
+  early_.erase(
+      std::remove_if(early_.begin(), early_.end(),
                      [](const auto& entry) { return entry.second.empty(); }),
-      must_have_.end());
-  if (must_have_.empty() || has_ended()) return;
-  loop_->RunAfter(kMustHavePause, [this] { FetchMustHavePages(); });
+      early_.end());
+  if (early_.empty() || has_ended()) return;
+  loop_->RunAfter(kEarlyPause, [this] { FetchEarlyPages(); });
 }
 
 absl::Status Session::CheckTask(int32_t image_pid,
@@ -231,9 +234,10 @@ void Session::OnRestoreFinished() {
     state_ = SessionState::kDraining;
   }
   LOG(Info) << "restore in " << options_.work_dir << " finished, tasks run";
+  if (recorder_.has_value()) recorder_->Start(MonotonicNow());
   // What could not be asked for until now goes before the rest.
-  FetchMustHavePages();
-  must_have_.clear();
+  FetchEarlyPages();
+  early_.clear();
   prefetcher_->Start();
 }
 

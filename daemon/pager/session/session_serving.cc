@@ -140,13 +140,14 @@ void Session::NoteFed(const std::shared_ptr<AddressSpace>& space) {
 void Session::ServeFault(AddressSpace& space, PageId page) {
   ImagePage image;
   if (space.Resolve(page, &image) == AddressSpace::Answer::kFetch) {
+    stats_.demand_fetches.fetch_add(1, std::memory_order_relaxed);
     prefetcher_->OnFault(space, {page, image});
+    if (recorder_.has_value()) recorder_->OnFault(image, MonotonicNow());
     Demand(image);
   }
 }
 
 void Session::Demand(ImagePage page) {
-  stats_.demand_fetches.fetch_add(1, std::memory_order_relaxed);
   source_->Fetch({page, PageCount(1)}, Urgency::kDemand);
 }
 
@@ -206,6 +207,7 @@ void Session::Housekeeping() {
       FreeStuckGrowth(*space);
     }
   }
+  CheckRecording();
   CheckInvariants();
   BuryFrozen();
   if (!finished_ && source_->is_gone()) OnSourceGone();

@@ -159,6 +159,28 @@ bool FakePageSource::is_gone() const {
   return gone_;
 }
 
+void FakePageSource::KnowWorkingSet(Recording recording) {
+  absl::MutexLock lock(&mu_);
+  known_ = std::move(recording);
+}
+
+std::vector<Recording> FakePageSource::kept() const {
+  absl::MutexLock lock(&mu_);
+  return kept_;
+}
+
+absl::StatusOr<Recording> FakePageSource::WorkingSet() const {
+  absl::MutexLock lock(&mu_);
+  if (known_.has_value()) return *known_;
+  return absl::NotFoundError("nothing is known");
+}
+
+absl::Status FakePageSource::KeepRecording(const Recording& recording) {
+  absl::MutexLock lock(&mu_);
+  kept_.push_back(recording);
+  return absl::OkStatus();
+}
+
 std::optional<FakePageSource::Request> FakePageSource::Take(bool newest) {
   absl::MutexLock lock(&mu_);
   if (held_.empty()) return std::nullopt;

@@ -12,6 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "lib/source/page_source.h"
+#include "lib/workingset/recording.h"
 
 namespace pagelift {
 
@@ -53,6 +54,8 @@ class FakePageSource : public PageSource {
   // Batches come in pieces of `bytes`, which need not divide a page.
   void CutPiecesAt(size_t bytes);
   void SetTrouble(std::string trouble);
+  // What earlier restores touched.
+  void KnowWorkingSet(Recording recording);
   // What is held and what comes is never answered.
   void BeGone();
 
@@ -63,6 +66,9 @@ class FakePageSource : public PageSource {
   // Waits until `count` requests have come in all; false after `timeout`.
   bool WaitForRequests(size_t count, absl::Duration timeout) const;
 
+  // The recordings that were to be kept, in order.
+  std::vector<Recording> kept() const;
+
   // --- PageSource -----------------------------------------------------------
 
   const ImageDescription& description() const override { return description_; }
@@ -72,6 +78,8 @@ class FakePageSource : public PageSource {
   uint64_t bytes_received() const override;
   std::string trouble() const override;
   bool is_gone() const override;
+  absl::StatusOr<Recording> WorkingSet() const override;
+  absl::Status KeepRecording(const Recording& recording) override;
 
  private:
   std::optional<Request> Take(bool newest);
@@ -97,6 +105,8 @@ class FakePageSource : public PageSource {
   size_t piece_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   std::string trouble_ ABSL_GUARDED_BY(mu_);
   bool gone_ ABSL_GUARDED_BY(mu_) = false;
+  std::optional<Recording> known_ ABSL_GUARDED_BY(mu_);
+  std::vector<Recording> kept_ ABSL_GUARDED_BY(mu_);
   uint64_t bytes_received_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

@@ -25,6 +25,7 @@ void SessionTestBase::SetUp() {
   // What is held back does not keep the rest from being asked for.
   options.first_window = BulkWindow::kMost;
   if (kInstrumented) options.patience = kSoon;
+  Configure(options, *source);
   ASSERT_OK_AND_ASSIGN(session_,
                        Session::Open(std::move(options), std::move(source)));
 }

@@ -27,6 +27,9 @@ class SessionTestBase : public ::testing::Test {
   void SetUp() override;
   // What the session's source says it has.
   virtual ImageDescription Image() const;
+  // Before the session is opened.
+  virtual void Configure(Session::Options& /*options*/,
+                         FakePageSource& /*source*/) {}
   void TearDown() override;
 
   bool WaitUntilEnded() const;

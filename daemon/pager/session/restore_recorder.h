@@ -1,0 +1,46 @@
+#ifndef PAGELIFT_DAEMON_PAGER_SESSION_RESTORE_RECORDER_H_
+#define PAGELIFT_DAEMON_PAGER_SESSION_RESTORE_RECORDER_H_
+
+#include <optional>
+#include <thread>
+
+#include "absl/time/time.h"
+#include "lib/memory/page.h"
+#include "lib/source/page_source.h"
+#include "lib/workingset/fault_recorder.h"
+
+namespace pagelift {
+
+// Records which pages a restore touches, and in which order, until its targets
+// have settled; then has the source keep that, on a thread of its own, for a
+// source may have to ask its server. A source that keeps nothing is no trouble.
+//
+// Lives on the session's event thread. Times are MonotonicNow()'s.
+class RestoreRecorder {
+ public:
+  // `source` must outlive this.
+  explicit RestoreRecorder(PageSource& source) : source_(source) {}
+  // Waits until what was recorded is kept, or has been refused.
+  ~RestoreRecorder();
+  RestoreRecorder(const RestoreRecorder&) = delete;
+  RestoreRecorder& operator=(const RestoreRecorder&) = delete;
+
+  // The targets run.
+  void Start(absl::Duration now);
+  // Somebody touched a page that was not there.
+  void OnFault(ImagePage page, absl::Duration now);
+  // To be asked now and then; `waiting`: a thread waits for a page. Whether it
+  // is over, be it that it never began.
+  bool CheckSettled(absl::Duration now, bool waiting);
+  // There is nothing more to record. Idempotent.
+  void End();
+
+ private:
+  PageSource& source_;
+  std::optional<FaultRecorder> recorder_;
+  std::thread keeper_;
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_DAEMON_PAGER_SESSION_RESTORE_RECORDER_H_
