@@ -7,6 +7,7 @@ from pathlib import Path
 from harness import tools, working_sets
 from harness.namespaces import Failed
 from harness.setting import Result, Setting
+from harness.waiting import wait_until
 from harness.working_sets import Recording
 
 # 30 and 20 pages, of which 5 are in both.
@@ -90,6 +91,28 @@ def workingset_beside_a_restore(s: Setting) -> str:
     return told
 
 
+def workingset_of_a_restore(s: Setting) -> str:
+    """--record keeps all that is touched; the next restore finds it."""
+    images = s.copy("to-be-recorded")
+    with s.serving("recorded", images, "--keep-working-sets") as url:
+        told = []
+        for options in (["--record"], []):
+            _expect(s.restore_and_run(images, "--source", url, *options), 0)
+            told.append(s.verify())
+            _expect(s.run(tools.pagelift("pagelift"), "complete", "--control",
+                          s.control), 0)
+            s.reset()
+        kept = wait_until("a recording", lambda: _recordings(s, url))
+    if len(kept) != 1 or kept[0]["pages"] < 1000:
+        raise Failed(f"not what was touched: {kept}")
+    return f"{kept[0]['pages']} pages recorded; {', '.join(told)}"
+
+
+def _recordings(s: Setting, source: str) -> list[dict]:
+    return json.loads(_expect(_run(s, "show", "--json", source),
+                              0))["recordings"]
+
+
 def workingset_help(s: Setting) -> str:
     _expect(_run(s, "--help"), 0, "show", "drop")
     for command in ("show", "drop"):
@@ -144,4 +167,5 @@ def _expect(result: Result, code: int, *words: str) -> str:
 
 CASES = [workingset_of_a_directory, workingset_of_a_server,
          workingset_of_nothing, workingset_that_is_damaged,
-         workingset_beside_a_restore, workingset_help]
+         workingset_beside_a_restore, workingset_of_a_restore,
+         workingset_help]
