@@ -4,8 +4,8 @@
 //   touch_target --state DIR [--mib 256] [--seed 1]
 //
 // Fills private anonymous memory, answers command 0, and then does what the
-// file DIR/command says: "<number> sequential", "<number> random <seed>"
-// (touches all pages once, in that order), or "<number> verify" (reads every
+// file DIR/command says: "<number> sequential", "<number> random <seed>
+// [<count>]" (touches all pages once, or only so many, in that order), or "<number> verify" (reads every
 // byte). Answers in DIR/result with the number and a JSON object; see
 // control_file.h.
 
@@ -13,9 +13,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include "lib/base/command_line.h"
 #include "tests/bench/page_touching.h"
@@ -33,6 +35,7 @@ struct Command {
   unsigned long long number = 0;
   char verb[16] = "";
   unsigned long long seed = 0;
+  unsigned long long count = ~0ULL;  // Of pages, at most.
 };
 
 // Without memory of the heap: waiting must not touch pages that are not there.
@@ -46,8 +49,9 @@ Command WaitForCommandAfter(unsigned long long previous, const char* path) {
     if (length <= 0) continue;
     text[length] = '\0';
     Command command;
-    const int fields = std::sscanf(text, "%llu %15s %llu", &command.number,
-                                   command.verb, &command.seed);
+    const int fields =
+        std::sscanf(text, "%llu %15s %llu %llu", &command.number, command.verb,
+                    &command.seed, &command.count);
     if (fields >= 2 && command.number > previous) return command;
   }
 }
@@ -59,11 +63,11 @@ std::string Obey(const Command& command, const std::byte* memory, size_t pages,
     return "{\"wrong_pages\": " +
            std::to_string(CountWrongPages(memory, pages, seed)) + "}";
   }
-  const TouchReport report =
-      TouchPages(memory,
-                 verb == "random" ? ShuffledOrder(pages, command.seed)
-                                  : SequentialOrder(pages),
-                 seed);
+  std::vector<uint32_t> order = verb == "random"
+                                    ? ShuffledOrder(pages, command.seed)
+                                    : SequentialOrder(pages);
+  order.resize(std::min<size_t>(order.size(), command.count));
+  const TouchReport report = TouchPages(memory, order, seed);
   return "{" + report.ToJsonMembers() + "}";
 }
 

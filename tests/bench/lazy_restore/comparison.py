@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from harness import tools
 from harness.scene import Scene
 
-from .contenders import CONTENDERS, LOCAL, REMOTE, Contender, Floor
+from .contenders import CONTENDERS, FAULT_CONTENDERS, LOCAL, REMOTE
+from .contenders import Contender, Floor, Link
 from .workload import Touching, TouchWorkload
 
 ORDERS = ("random", "sequential")
+_FAULTS = 4000
 _MEBIBYTE = 1 << 20
 
 
@@ -26,14 +28,19 @@ class Setting:
     place: str
     order: str
     mib: int
-    delay_ms: float = 0
+    link: Link = Link()
+    faults: int | None = None  # Only so many pages, and no prefetch.
 
     @property
     def title(self) -> str:
-        delay = ""
-        if self.delay_ms:
-            delay = f", +{self.delay_ms:g} ms round trip"
-        return f"{self.place}, {self.order} touch of {self.mib} MiB{delay}"
+        what = f"{self.order} touch of {self.mib} MiB"
+        if self.faults:
+            what = f"{self.faults} single faults"
+        return f"{self.place}, {what}{self.link}"
+
+    @property
+    def contenders(self) -> tuple[type[Contender], ...]:
+        return FAULT_CONTENDERS if self.faults else CONTENDERS
 
 
 class Comparison:
@@ -59,12 +66,12 @@ class Comparison:
             for repetition in range(repetitions):
                 self._note_noise(scene)
                 for setting in settings:
-                    for kind in _rotated(repetition):
+                    for kind in _rotated(setting.contenders, repetition):
                         contender = kind(scene, workload, setting.place,
-                                         setting.delay_ms)
+                                         setting.link)
                         self._run(scene, contender, setting, repetition)
                 for place in sorted({s.place for s in settings
-                                     if not s.delay_ms}):
+                                     if s.link == Link()}):
                     _warm_memory(settings[0].mib)
                     floor = Floor(scene, workload, place)
                     self.parts.append({"place": place, "mib": settings[0].mib,
@@ -74,15 +81,19 @@ class Comparison:
              repetition: int) -> None:
         run = {"setting": setting.title, "place": setting.place,
                "order": setting.order, "mib": setting.mib,
-               "delay_ms": setting.delay_ms, "contender": contender.name,
+               "delay_ms": setting.link.round_trip_ms,
+               "mbit": setting.link.mbit, "faults": setting.faults,
+               "contender": contender.name,
                "repetition": repetition,
                "load_before": os.getloadavg()[0]}
         _warm_memory(setting.mib)
-        touching = Touching(setting.order, self._seed + repetition)
+        touching = Touching(setting.order, self._seed + repetition,
+                            setting.faults)
         try:
             run |= contender.run(touching)
-            told = (f"touched {run['touch_ms']:.0f} ms, all in "
-                    f"{run['all_in_ms']:.0f} ms")
+            told = f"touched {run['touch_ms']:.0f} ms"
+            if "all_in_ms" in run:
+                told += f", all in {run['all_in_ms']:.0f} ms"
         except Exception as error:
             run["error"] = f"{type(error).__name__}: {error}"
             told = f"{run['error']}\n{scene.telling_log_lines()}"
@@ -98,20 +109,31 @@ class Comparison:
 
 
 def settings_for(only: str | None, mib: int,
-                 delayed_mib: int) -> list[list[Setting]]:
+                 link_mib: int) -> list[list[Setting]]:
     """What the table has, grouped by size."""
+    groups = []
     places = [place for place in (REMOTE, LOCAL) if only in (None, place)]
-    groups = [[Setting(place, order, mib)
-               for place in places for order in ORDERS]]
-    if REMOTE in places and delayed_mib > 0:
-        groups.append([Setting(REMOTE, "random", delayed_mib, delay_ms=10)])
+    if places:
+        groups.append([Setting(place, order, mib)
+                       for place in places for order in ORDERS])
+    if REMOTE in places or only == "faults":
+        groups.append([Setting(REMOTE, "random", link_mib or mib,
+                               faults=_FAULTS)])
+    if (REMOTE in places or only == "links") and link_mib > 0:
+        groups += [[Setting(REMOTE, "random", link_mib, Link(ms))
+                    for ms in (1, 10)] + [
+                        Setting(REMOTE, "random", link_mib, Link(0.5, 1000))],
+                   # CRIU fetches page by page: less of it on a thin link.
+                   [Setting(REMOTE, "random", max(1, link_mib // 4),
+                            Link(0.5, 100))]]
     return groups
 
 
-def _rotated(by: int) -> Iterator[type[Contender]]:
+def _rotated(contenders: tuple[type[Contender], ...],
+             by: int) -> Iterator[type[Contender]]:
     """Nobody is always the first."""
-    at = by % len(CONTENDERS)
-    yield from CONTENDERS[at:] + CONTENDERS[:at]
+    at = by % len(contenders)
+    yield from contenders[at:] + contenders[:at]
 
 
 def _warm_memory(mib: int) -> None:

@@ -4,6 +4,7 @@ import abc
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness import tools
@@ -21,33 +22,53 @@ LOCAL = "local"  # From the images, on the destination host.
 _RUN_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _SERVER_PORT = 27001
-_RELAY_PORT = 27002
+_PROXY_PORT = 27002
 _NAME = "checkpoint"
-_MEBIBYTE = 1 << 20
+_PAGE = 4096
+
+
+@dataclass(frozen=True)
+class Link:
+    """What is between the hosts, beyond what there is."""
+
+    round_trip_ms: float = 0  # Longer by this.
+    mbit: int = 0  # As thin as this, each way; 0: as wide as it is.
+
+    def __str__(self) -> str:
+        parts = []
+        if self.round_trip_ms:
+            parts.append(f", +{self.round_trip_ms:g} ms round trip")
+        if self.mbit:
+            parts.append(f", {self.mbit} Mb/s")
+        return "".join(parts)
+
+    def options(self) -> list[str]:
+        options = []
+        if self.round_trip_ms:
+            options += ["--delay", f"{self.round_trip_ms * 500:.0f}us"]
+        if self.mbit:
+            options += ["--mbit", str(self.mbit)]
+        return options
 
 
 class Contender(abc.ABC):
-    """Restores the workload in one way, and tells how long that took.
-
-    With `delay_ms`, everything on the way between the hosts takes half of that
-    longer in each direction.
-    """
+    """Restores the workload in one way, and tells how long that took."""
 
     name: str
 
     def __init__(self, scene: Scene, workload: TouchWorkload, place: str,
-                 delay_ms: float = 0) -> None:
+                 link: Link = Link()) -> None:
         self._scene = scene
         self._workload = workload
         self._place = place
-        self._delay_ms = delay_ms
+        self._link = link
         self._running: dict[str, Measured] = {}
-        self._relay: Measured | None = None
+        self._proxy: Measured | None = None
 
     def run(self, touching: Touching) -> dict:
         """One run's numbers. Raises if it fails or takes too long."""
         self._running = {}
-        self._relay = None
+        self._proxy = None
         self._cable = CableWatch(self._scene.destination)
         deadline = Deadline(_RUN_SECONDS)
         try:
@@ -56,11 +77,13 @@ class Contender(abc.ABC):
             for role, measured in self._running.items():
                 result[role] = measured.costs(gibibytes)
             if self._place == REMOTE:
-                touched = self._workload.mib * _MEBIBYTE
-                result["wire_per_byte"] = self._cable.bytes_crossed() / touched
+                touched = (touching.count or self._workload.pages) * _PAGE
+                crossed = result.get("bytes_before_rest",
+                                     self._cable.bytes_crossed())
+                result["wire_per_byte"] = crossed / touched
         finally:
             self._cable.close()
-            for measured in [*self._running.values(), self._relay]:
+            for measured in [*self._running.values(), self._proxy]:
                 if measured is not None:
                     measured.stop(_STOP_SECONDS, expect_success=False)
         if result["wrong"] or result["wrong_pages"]:
@@ -82,15 +105,14 @@ class Contender(abc.ABC):
     def _way_to_server(self, work: Path) -> tuple[str, int]:
         """Where the client of a server at _SERVER_PORT is to connect to."""
         address = self._scene.source.address
-        if self._delay_ms == 0:
+        if self._link == Link():
             return address, _SERVER_PORT
-        relay = Path(__file__).with_name("relay.py")
-        self._relay = Measured(start_when_ready(
-            self._scene.source, "relay",
-            ["/usr/bin/python3", "-I", relay, address, str(_RELAY_PORT),
-             address, str(_SERVER_PORT), str(self._delay_ms / 2)],
-            "--ready-fd", work / "relay.log"))
-        return address, _RELAY_PORT
+        self._proxy = Measured(start_when_ready(
+            self._scene.source, "link_proxy",
+            [tools.bench("link_proxy"), f"{address}:{_PROXY_PORT}",
+             f"{address}:{_SERVER_PORT}", *self._link.options()],
+            "--ready-fd", work / "link_proxy.log"))
+        return address, _PROXY_PORT
 
     def _raise_if_failed(self) -> None:
         for measured in self._running.values():
@@ -149,6 +171,7 @@ class Pagelift(_Restoring):
     from a pagelift-server."""
 
     name = "ours"
+    _prefetch = "full"
 
     def _start(self, work: Path) -> None:
         self._source = f"criu:{self._images}"
@@ -170,7 +193,11 @@ class Pagelift(_Restoring):
                 tools.pagelift("pagelift"), "restore", "--images", self._images,
                 "--source", self._source, "--work-dir", work,
                 "--criu", tools.criu(), "--control", work / "control",
-                "--wait", "--json", "--", "--log-file", "restore.log"]
+                "--prefetch", self._prefetch, *self._wait_option(), "--json",
+                "--", "--log-file", "restore.log"]
+
+    def _wait_option(self) -> list[str]:
+        return ["--wait"]
 
     def _completion(self, restoring: Measured, work: Path,
                     deadline: Deadline) -> dict:
@@ -180,6 +207,28 @@ class Pagelift(_Restoring):
                 "let_go_ms": told["time_to_complete_ms"],
                 "demand_fetches": told["demand_fetches"],
                 "own_report": told}
+
+
+class DemandOnly(Pagelift):
+    """The same while nothing is prefetched; the rest is brought when what was
+    to be touched has been."""
+
+    _prefetch = "off"
+
+    def _wait_option(self) -> list[str]:
+        return []
+
+    def _completion(self, restoring: Measured, work: Path,
+                    deadline: Deadline) -> dict:
+        restoring.ended_at_ns(deadline.left())
+        # Before the rest comes.
+        crossed = self._cable.bytes_crossed()
+        session = json.loads((work / "restore.json").read_text())["session"]
+        told = json.loads(self._scene.destination.run(
+            [tools.pagelift("pagelift"), "complete", "--json", "--control",
+             work / "control", session]))["sessions"][0]
+        return {"demand_fetches": told["demand_fetches"],
+                "bytes_before_rest": crossed, "own_report": told}
 
 
 class Criu(_Restoring):
@@ -231,12 +280,16 @@ class Floor(Contender):
 
     name = "floor"
 
+    _what = "touch"
+
     def _measure(self, touching: Touching, deadline: Deadline) -> dict:
         work = self._scene.make_folder(self._scene.next_restore_name())
         options = self.source_options(work)
+        if touching.count is not None:
+            options += ["--count", str(touching.count)]
         log = work / "floor.json"
         client = Measured(self._scene.destination.start(
-            "floor", [tools.bench("floor"), "touch", *options,
+            "floor", [tools.bench("floor"), self._what, *options,
                       "--mib", str(self._workload.mib),
                       "--seed", str(self._workload.seed),
                       "--order", touching.order,
@@ -282,4 +335,15 @@ class Floor(Contender):
         return ["--connect", address, "--port", str(port)]
 
 
+class FaultsOnly(Floor):
+    """One fault after the other, and nothing else."""
+
+    _what = "faults"
+
+    def _measure(self, touching: Touching, deadline: Deadline) -> dict:
+        return super()._measure(touching, deadline) | {"wrong_pages": 0}
+
+
 CONTENDERS: tuple[type[Contender], ...] = (Pagelift, Criu, Floor)
+# For single faults, while nothing else comes. CRIU always sweeps.
+FAULT_CONTENDERS: tuple[type[Contender], ...] = (DemandOnly, FaultsOnly)

@@ -5,46 +5,34 @@ from collections.abc import Callable, Iterator
 
 from .comparison import Comparison
 from .contenders import CONTENDERS
+from .targets import field, verdicts
 
 _WIDTHS = (30, 22, 22, 22, 11, 12)
 
 
-def _field(*path: str) -> Callable[[dict], float | None]:
-
-    def get(run: dict) -> float | None:
-        value = run
-        for name in path:
-            value = value.get(name)
-            if value is None:
-                return None
-        return value
-
-    return get
-
-
 _ROWS: list[tuple[str, Callable[[dict], float | None]]] = [
-    ("touched, ms", _field("touch_ms")),
-    ("all pages in, ms", _field("all_in_ms")),
-    ("  and the daemon done, ms", _field("let_go_ms")),
-    ("restore begun to touched, ms", _field("start_to_touched_ms")),
-    ("touches that waited", _field("blocked_us", "count")),
-    ("  p50, µs", _field("blocked_us", "p50")),
-    ("  p90, µs", _field("blocked_us", "p90")),
-    ("  p99, µs", _field("blocked_us", "p99")),
-    ("  p99.9, µs", _field("blocked_us", "p99.9")),
-    ("  longest, µs", _field("blocked_us", "max")),
-    ("fetched by demand, pages", _field("demand_fetches")),
-    ("wire bytes / touched", _field("wire_per_byte")),
-    ("CPU of the daemon, s/GiB", _field("daemon", "cpu_s_per_gib")),
-    ("CPU of the server, s/GiB", _field("server", "cpu_s_per_gib")),
-    ("peak of the daemon, MiB", _field("daemon", "peak_mib")),
-    ("  not of files", _field("daemon", "peak_private_mib")),
-    ("peak of the server, MiB", _field("server", "peak_mib")),
-    ("  not of files", _field("server", "peak_private_mib")),
+    ("touched, ms", field("touch_ms")),
+    ("all pages in, ms", field("all_in_ms")),
+    ("  and the daemon done, ms", field("let_go_ms")),
+    ("restore begun to touched, ms", field("start_to_touched_ms")),
+    ("touches that waited", field("blocked_us", "count")),
+    ("  p50, µs", field("blocked_us", "p50")),
+    ("  p90, µs", field("blocked_us", "p90")),
+    ("  p99, µs", field("blocked_us", "p99")),
+    ("  p99.9, µs", field("blocked_us", "p99.9")),
+    ("  longest, µs", field("blocked_us", "max")),
+    ("fetched by demand, pages", field("demand_fetches")),
+    ("wire bytes / touched", field("wire_per_byte")),
+    ("CPU of the daemon, s/GiB", field("daemon", "cpu_s_per_gib")),
+    ("CPU of the server, s/GiB", field("server", "cpu_s_per_gib")),
+    ("peak of the daemon, MiB", field("daemon", "peak_mib")),
+    ("  not of files", field("daemon", "peak_private_mib")),
+    ("peak of the server, MiB", field("server", "peak_mib")),
+    ("  not of files", field("server", "peak_private_mib")),
 ]
 
 
-def render(comparison: Comparison) -> str:
+def render(comparison: Comparison, mib: int, link_mib: int) -> str:
     """Medians, with the least and the most."""
     lines = [*_machine_lines(comparison)]
     titles = dict.fromkeys(run["setting"] for run in comparison.runs)
@@ -53,6 +41,7 @@ def render(comparison: Comparison) -> str:
         lines += ["", *_block(title, runs)]
     lines += ["", "CPU and memory of the floor are of its pager and of the "
               "program that touches, in one process."]
+    lines += ["", "targets:", *verdicts(comparison.runs, mib, link_mib)]
     lines += [f"FAILED {run['setting']}, {run['contender']}: {run['error']}"
               for run in comparison.failures]
     return "\n".join(lines)

@@ -25,9 +25,11 @@ class Touching:
 
     order: str  # "sequential" or "random".
     seed: int  # Of the random order.
+    count: int | None = None  # Only so many pages.
 
     def command(self) -> str:
-        return f"1 {self.order} {self.seed}\n"
+        count = "" if self.count is None else f" {self.count}"
+        return f"1 {self.order} {self.seed}{count}\n"
 
 
 class TouchWorkload:
@@ -47,6 +49,10 @@ class TouchWorkload:
         # What the other host has: all that CRIU reads, and spoiled pages.
         self.images_without_pages = scene.folder / "images-without-pages"
         copy_without_lazy_pages(self.images, self.images_without_pages)
+
+    @property
+    def pages(self) -> int:
+        return self.mib * 256
 
     @contextlib.contextmanager
     def guest(self, touching: Touching) -> Iterator[tuple[Host, Path, Path]]:
