@@ -24,7 +24,10 @@ constexpr char kUsage[] =
     "Commands:\n"
     "  show        what is kept\n"
     "  drop        keep nothing\n\n"
-    "`pagelift workingset COMMAND --help` tells more.\n";
+    "`pagelift workingset COMMAND --help` tells more.\n\n"
+    "Examples:\n"
+    "  pagelift workingset show criu:/ckpt\n"
+    "  pagelift workingset drop grpc://10.0.0.2:7077/redis\n";
 
 // What is to be told about a working set, on stdout.
 absl::StatusOr<std::string> Show(const SourceUrl& source, bool json) {

@@ -80,8 +80,8 @@ class PageSource {
   // from now on, never comes.
   virtual bool is_gone() const { return false; }
   // In which order earlier restores of this image touched its pages; kNotFound
-  // if nothing is known of any. May wait for the network, some seconds at most,
-  // and works before Start(); an error harms nothing.
+  // if nothing is known of any. May wait for the network, some seconds at most;
+  // works before Start() and after Stop(), too. An error harms nothing.
   virtual absl::StatusOr<Recording> WorkingSet() const {
     return absl::NotFoundError("this source keeps no recordings");
   }

@@ -39,7 +39,7 @@ absl::Status WorkingSetHandler::Add(
     return absl::InvalidArgumentError("a recording of no page");
   }
   RETURN_IF_ERROR(file.Add(recording, absl::Now()));
-  LOG(Info) << "keeps a recording of " << recording.page_count()
+  LOG(Info) << "keeps a recording of " << recording.page_count().raw()
             << " pages of image " << request.image();
   return absl::OkStatus();
 }

@@ -4,7 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <utility>
+#include <optional>
+#include <tuple>
 #include <vector>
 
 namespace pagelift {
@@ -12,81 +13,97 @@ namespace {
 
 constexpr ImagePage kNoPage(std::numeric_limits<uint64_t>::max());
 
-// Which pages are in a recording. Thread-compatible.
-class PagesOfRecording {
- public:
-  // From a page on, pages that are all in it, or all not.
-  struct Stretch {
-    bool in_it;
-    ImagePage limit;
-  };
+// Pages that are in the same recordings, and in one run of the newest of them.
+struct Piece {
+  ImageRange pages;
+  bool shared;
+  size_t newest;
+  size_t run;
+};
 
-  explicit PagesOfRecording(const Recording& recording)
-      : runs_(recording.runs()) {
-    std::sort(runs_.begin(), runs_.end(),
-              [](const ImageRange& a, const ImageRange& b) {
-                return a.first < b.first;
-              });
+bool ComesBefore(const Piece& a, const Piece& b) {
+  return std::tuple(!a.shared, a.newest, a.run, a.pages.first) <
+         std::tuple(!b.shared, b.newest, b.run, b.pages.first);
+}
+
+// Goes through the pages of a recording in image order. Thread-compatible.
+class Walk {
+ public:
+  explicit Walk(const Recording& recording) {
+    const std::vector<ImageRange>& runs = recording.runs();
+    runs_.reserve(runs.size());
+    for (size_t i = 0; i < runs.size(); ++i) runs_.push_back({runs[i], i});
+    std::sort(runs_.begin(), runs_.end(), [](const Run& a, const Run& b) {
+      return a.pages.first < b.pages.first;
+    });
   }
 
-  Stretch StretchFrom(ImagePage page) const {
-    auto run = std::partition_point(
-        runs_.begin(), runs_.end(),
-        [page](const ImageRange& r) { return r.limit() <= page; });
-    if (run == runs_.end()) return {false, kNoPage};
-    return run->first <= page ? Stretch{true, run->limit()}
-                              : Stretch{false, run->first};
+  // To `page`, which is not before where it is.
+  void GoTo(ImagePage page) {
+    while (next_ < runs_.size() && runs_[next_].pages.limit() <= page) ++next_;
+    page_ = page;
+  }
+
+  // The run that it is in.
+  std::optional<size_t> run() const {
+    if (next_ == runs_.size() || page_ < runs_[next_].pages.first) {
+      return std::nullopt;
+    }
+    return runs_[next_].number;
+  }
+  // Up to where that remains so.
+  ImagePage limit() const {
+    if (next_ == runs_.size()) return kNoPage;
+    return run() ? runs_[next_].pages.limit() : runs_[next_].pages.first;
   }
 
  private:
-  std::vector<ImageRange> runs_;
+  struct Run {
+    ImageRange pages;
+    size_t number;
+  };
+
+  std::vector<Run> runs_;
+  size_t next_ = 0;  // The first that ends after page_.
+  ImagePage page_;
 };
 
-// The first pages of `range` that are all in the same recordings.
-struct Piece {
-  ImageRange pages;
-  bool in_newer;  // In one that is newer than the recording `of`.
-  bool in_older;
-};
-
-Piece FirstPiece(ImageRange range, size_t of,
-                 absl::Span<const PagesOfRecording> all) {
-  Piece piece = {range, false, false};
-  ImagePage limit = range.limit();
-  for (size_t i = 0; i < all.size(); ++i) {
-    if (i == of) continue;
-    const PagesOfRecording::Stretch stretch = all[i].StretchFrom(range.first);
-    limit = std::min(limit, stretch.limit);
-    if (stretch.in_it) (i < of ? piece.in_newer : piece.in_older) = true;
+// All pages of all recordings, in image order.
+std::vector<Piece> Cut(absl::Span<const KeptRecording> newest_first) {
+  std::vector<Walk> walks;
+  for (const KeptRecording& kept : newest_first) {
+    walks.emplace_back(kept.recording);
   }
-  piece.pages = ImageRange::Between(range.first, limit);
-  return piece;
+  std::vector<Piece> pieces;
+  for (ImagePage page; page != kNoPage;) {
+    Piece piece = {{page, PageCount(0)}, false, walks.size(), 0};
+    ImagePage limit = kNoPage;
+    for (size_t i = 0; i < walks.size(); ++i) {
+      walks[i].GoTo(page);
+      limit = std::min(limit, walks[i].limit());
+      const std::optional<size_t> run = walks[i].run();
+      if (!run) continue;
+      piece.shared = piece.newest < i;
+      if (!piece.shared) std::tie(piece.newest, piece.run) = std::tie(i, *run);
+    }
+    piece.pages = ImageRange::Between(page, limit);
+    if (piece.newest < walks.size()) pieces.push_back(piece);
+    page = limit;
+  }
+  return pieces;
 }
 
 }  // namespace
 
 CombinedRecordings CombineRecordings(
     absl::Span<const KeptRecording> newest_first) {
-  std::vector<PagesOfRecording> all;
-  for (const KeptRecording& kept : newest_first) {
-    all.emplace_back(kept.recording);
-  }
+  std::vector<Piece> pieces = Cut(newest_first);
+  std::sort(pieces.begin(), pieces.end(), ComesBefore);
   CombinedRecordings combined;
-  for (const bool shared : {true, false}) {
-    for (size_t of = 0; of < all.size(); ++of) {
-      for (ImageRange rest : newest_first[of].recording.runs()) {
-        while (!rest.empty()) {
-          const Piece piece = FirstPiece(rest, of, all);
-          // What a newer one has is in the order by that.
-          if (!piece.in_newer && piece.in_older == shared &&
-              !combined.order.Append(piece.pages)) {
-            return combined;
-          }
-          if (shared) combined.shared = combined.order.page_count();
-          rest = ImageRange::Between(piece.pages.limit(), rest.limit());
-        }
-      }
-    }
+  for (const Piece& piece : pieces) {
+    const bool all = combined.order.Append(piece.pages);
+    if (piece.shared) combined.shared = combined.order.page_count();
+    if (!all) break;
   }
   return combined;
 }

@@ -18,7 +18,7 @@ struct CombinedRecordings {
 // the newest's, as it has them, then the next one's. Cut off where a Recording
 // is full.
 //
-// Cost: O(n log n) for n runs; a tenth of a second for three that are full.
+// Cost: O(n log n) for n runs; under a second for three that are full.
 CombinedRecordings CombineRecordings(
     absl::Span<const KeptRecording> newest_first);
 

@@ -17,8 +17,10 @@ constexpr uint64_t kFall = 100;
 
 FaultRecorder::FaultRecorder(PageCount image_pages, absl::Duration now)
     : start_(now), at_rest_since_(now) {
-  // Growing a large set takes milliseconds, in which a thread would wait.
-  seen_.reserve(std::min(image_pages, Recording::kMostPages).raw());
+  // Growing what is large takes milliseconds, in which a thread would wait.
+  const PageCount most = std::min(image_pages, Recording::kMostPages);
+  seen_.reserve(most.raw());
+  recording_.Reserve(most);
 }
 
 void FaultRecorder::OnFault(ImagePage page, absl::Duration now) {

@@ -1,8 +1,13 @@
 #include "lib/workingset/recording.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace pagelift {
+
+void Recording::Reserve(PageCount pages) {
+  runs_.reserve(std::min<uint64_t>(pages.raw(), kMostRuns));
+}
 
 bool Recording::Append(ImageRange pages) {
   const PageCount count = std::min(pages.count, kMostPages - page_count_);

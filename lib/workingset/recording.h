@@ -18,6 +18,9 @@ class Recording {
   static constexpr PageCount kMostPages{uint64_t{1} << 20};
   static constexpr size_t kMostRuns = size_t{512} << 10;
 
+  // Makes room: what is there is not moved before it is of so many pages.
+  void Reserve(PageCount pages);
+
   // Adds pages at the end, as many as there is room for; whether that was all.
   // REQUIRES: none of them is in it.
   bool Append(ImageRange pages);

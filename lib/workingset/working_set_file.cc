@@ -37,6 +37,13 @@ absl::Status WriteAll(int fd, absl::string_view bytes) {
   return absl::OkStatus();
 }
 
+absl::Status RemoveIfThere(int directory, const char* name) {
+  if (unlinkat(directory, name, 0) != 0 && errno != ENOENT) {
+    return SysError("remove ", name);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<WorkingSetFile> WorkingSetFile::Open(
@@ -85,8 +92,8 @@ absl::Status WorkingSetFile::Add(const Recording& recording,
 
 absl::Status WorkingSetFile::Drop() const {
   ASSIGN_OR_RETURN(const UniqueFd lock, Lock());
-  if (unlinkat(directory_.get(), kName, 0) != 0 && errno != ENOENT) {
-    return SysError("remove ", FilePath());
+  for (const char* name : {kNewName, kName}) {
+    RETURN_IF_ERROR(Annotate(RemoveIfThere(directory_.get(), name), path_));
   }
   return absl::OkStatus();
 }
@@ -137,9 +144,7 @@ absl::StatusOr<std::string> WorkingSetFile::ReadBytes() const {
 
 absl::Status WorkingSetFile::Replace(const std::string& bytes) const {
   // One may be left of a writer that was killed.
-  if (unlinkat(directory_.get(), kNewName, 0) != 0 && errno != ENOENT) {
-    return SysError("remove ", path_, "/", kNewName);
-  }
+  RETURN_IF_ERROR(Annotate(RemoveIfThere(directory_.get(), kNewName), path_));
   const UniqueFd fd(openat(directory_.get(), kNewName,
                            O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd.valid()) return SysError("make ", path_, "/", kNewName);
