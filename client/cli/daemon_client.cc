@@ -48,10 +48,10 @@ absl::StatusOr<DaemonClient> DaemonClient::Connect(const std::string& socket) {
 }
 
 absl::StatusOr<DaemonClient> DaemonClient::ConnectOrStart(
-    const std::string& socket) {
+    const std::string& socket, KeepWorkingSets keep) {
   absl::StatusOr<DaemonClient> client = Connect(socket);
   if (client.ok()) return client;
-  RETURN_IF_ERROR(StartPager(socket));
+  RETURN_IF_ERROR(StartPager(socket, keep));
   return Connect(socket);
 }
 

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "lib/workingset/working_set.h"
 #include "pagelift/v1/control.grpc.pb.h"
 
 namespace pagelift {
@@ -17,8 +18,9 @@ class DaemonClient {
   // kUnavailable, with what to do, if no daemon answers at `socket`.
   static absl::StatusOr<DaemonClient> Connect(const std::string& socket);
   // The same, but starts a daemon if there is none. It ends by itself when it
-  // has had no session for a minute.
-  static absl::StatusOr<DaemonClient> ConnectOrStart(const std::string& socket);
+  // has had no session for a minute. `keep` is for that one.
+  static absl::StatusOr<DaemonClient> ConnectOrStart(const std::string& socket,
+                                                     KeepWorkingSets keep);
 
   absl::StatusOr<v1::OpenSessionResponse> OpenSession(
       const v1::OpenSessionRequest& request);

@@ -134,20 +134,21 @@ absl::StatusOr<int> RunProgram(const std::vector<std::string>& argv) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-absl::Status StartPager(const std::string& socket) {
+absl::Status StartPager(const std::string& socket, KeepWorkingSets keep) {
   ASSIGN_OR_RETURN(Pipe ready, MakePipe());
   // The log must not be a file that a target shares, so it is the daemon's own.
   const std::string log = absl::StrCat(socket, ".log");
   const int ready_fd = ready.write.get();
-  const std::vector<std::string> argv = {SiblingProgram("pageliftd"),
-                                         "--control",
-                                         socket,
-                                         "--log-file",
-                                         log,
-                                         "--exit-when-idle",
-                                         "60s",
-                                         "--ready-fd",
-                                         absl::StrCat(ready_fd)};
+  std::vector<std::string> argv = {SiblingProgram("pageliftd"),
+                                   "--control",
+                                   socket,
+                                   "--log-file",
+                                   log,
+                                   "--exit-when-idle",
+                                   "60s",
+                                   "--ready-fd",
+                                   absl::StrCat(ready_fd)};
+  if (keep == KeepWorkingSets::kYes) argv.push_back("--keep-working-sets");
   const std::vector<char*> pointers = Pointers(argv);
   const size_t slash = socket.rfind('/');
   if (slash != std::string::npos && slash > 0 &&

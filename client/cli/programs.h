@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "lib/workingset/working_set.h"
 
 namespace pagelift {
 
@@ -26,7 +27,7 @@ absl::StatusOr<std::string> FindCriu(const std::string& asked);
 absl::StatusOr<int> RunProgram(const std::vector<std::string>& argv);
 
 // Starts a pageliftd that outlives us, and returns when it serves at `socket`.
-absl::Status StartPager(const std::string& socket);
+absl::Status StartPager(const std::string& socket, KeepWorkingSets keep);
 
 }  // namespace pagelift
 

@@ -129,7 +129,9 @@ absl::StatusOr<Restored> Restore(const RestoreOptions& options, Plan& plan) {
   std::optional<PhaseLine> phase;
   phase.emplace(terminal, "asking for pageliftd");
   ASSIGN_OR_RETURN(DaemonClient client,
-                   DaemonClient::ConnectOrStart(options.control));
+                   DaemonClient::ConnectOrStart(
+                       options.control, options.record ? KeepWorkingSets::kYes
+                                                       : KeepWorkingSets::kNo));
   const absl::Time started = absl::Now();
   v1::OpenSessionRequest request;
   request.set_source(plan.source);

@@ -35,10 +35,11 @@ void RestoreRecorder::End() {
     const absl::Status status = source_.KeepRecording(recording);
     if (status.ok()) {
       LOG(Info) << "kept in which order " << recording.page_count()
-                << " pages were touched";
+                << " were touched";
+    } else if (wanted_) {
+      LOG(Warning) << "the recording is not kept: " << status.message();
     } else {
-      LOG(Debug) << "a recording of " << recording.page_count()
-                 << " pages is not kept: " << status.message();
+      LOG(Debug) << "the recording is not kept: " << status.message();
     }
   });
 }

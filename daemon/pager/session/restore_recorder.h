@@ -18,8 +18,10 @@ namespace pagelift {
 // Lives on the session's event thread. Times are MonotonicNow()'s.
 class RestoreRecorder {
  public:
-  // `source` must outlive this.
-  explicit RestoreRecorder(PageSource& source) : source_(source) {}
+  // `source` must outlive this. `wanted`: somebody asked for it, and is told if
+  // nothing is kept.
+  RestoreRecorder(PageSource& source, bool wanted)
+      : source_(source), wanted_(wanted) {}
   // Waits until what was recorded is kept, or has been refused.
   ~RestoreRecorder();
   RestoreRecorder(const RestoreRecorder&) = delete;
@@ -37,6 +39,7 @@ class RestoreRecorder {
 
  private:
   PageSource& source_;
+  const bool wanted_;
   std::optional<FaultRecorder> recorder_;
   std::thread keeper_;
 };

@@ -101,7 +101,7 @@ void Session::LearnWorkingSet() {
   touched_before_.resize(source_->description().tasks.size());
   const absl::StatusOr<Recording> known = source_->WorkingSet();
   if (options_.record || absl::IsNotFound(known.status())) {
-    recorder_.emplace(*source_);
+    recorder_.emplace(*source_, options_.record);
   }
   if (!known.ok()) {
     LOG(Debug) << "no working set: " << known.status().message();
