@@ -1,7 +1,8 @@
 // Run with: bazel run --config=opt //lib/memory:page_map_benchmark
 //
 // The argument is the number of extents. Maps are sparse and cover 1 TiB at a
-// million extents: 256 pages each, with gaps between them.
+// million extents: 256 pages each, with gaps between them. Those of whole
+// faults have 4 pages an extent, up to ten million of them.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,8 +19,15 @@ namespace {
 
 constexpr PageCount kPagesEach(256);
 constexpr uint64_t kStride = 700;
+constexpr PageCount kPagesOfShort(4);
+constexpr uint64_t kShortStride = 7;
+constexpr PageRange kAll = PagesFrom(PageId(0));
 
 PageId FirstOf(uint64_t extent) { return PageId(extent * kStride); }
+
+PageRange ShortExtent(uint64_t extent) {
+  return {PageId(extent * kShortStride), kPagesOfShort};
+}
 
 PageMap MakeMap(uint64_t extents) {
   PageMap map;
@@ -28,6 +36,33 @@ PageMap MakeMap(uint64_t extents) {
               .ok());
   }
   return map;
+}
+
+PageMap MakeShortExtents(uint64_t extents) {
+  PageMap map;
+  for (uint64_t i = 0; i < extents; ++i) {
+    CHECK(map.Add(ShortExtent(i), ImagePage(i * kPagesOfShort.raw())).ok());
+  }
+  return map;
+}
+
+void MoveAllTo(PageMap& map, PageState to) {
+  map.TransitionRange(kAll,
+                      PageState::kMissing | PageState::kRequested |
+                          PageStates(PageState::kPresent),
+                      to);
+}
+
+// Kept from one benchmark to the next, since millions take long to make. All
+// pages are missing.
+PageMap& ShortExtents(uint64_t extents) {
+  static auto* map = new PageMap();
+  if (map->extent_count() != extents) {
+    *map = PageMap();
+    *map = MakeShortExtents(extents);
+  }
+  MoveAllTo(*map, PageState::kMissing);
+  return *map;
 }
 
 uint64_t ExtentsOf(const benchmark::State& state) {
@@ -56,6 +91,7 @@ void ReportMemory(const PageMap& map, benchmark::State& state) {
   double bytes = static_cast<double>(map.MemoryUsage());
   state.counters["bytes_per_extent"] =
       bytes / static_cast<double>(map.extent_count());
+  state.counters["MiB"] = bytes / (1 << 20);
   state.counters["percent_of_tracked"] =
       100 * bytes / static_cast<double>(map.counts().total().bytes());
 }
@@ -172,8 +208,118 @@ void BM_ClaimTheLastOne(benchmark::State& state) {
   PageId page = FirstOf(ExtentsOf(state) - 1) + PageCount(200);
   map.Transition(page, PageState::kPresent, PageState::kMissing);
   for (auto _ : state) {
-    CHECK(map.ClaimMissing(PagesFrom(PageId(0)), PageCount(16)).has_value());
+    CHECK(map.ClaimMissing(kAll, PageCount(16)).has_value());
     map.Transition(page, PageState::kRequested, PageState::kMissing);
+  }
+}
+
+void BM_AddShort(benchmark::State& state) {
+  for (auto _ : state) {
+    PageMap map = MakeShortExtents(ExtentsOf(state));
+    state.PauseTiming();
+    ReportMemory(map, state);
+    map = PageMap();
+    state.ResumeTiming();
+  }
+}
+
+// Numbers below `limit`, a power of ten, each once in `limit`: one after the
+// other, or in an order that finds nothing in a cache.
+enum class Order : uint64_t { kNext = 1, kScattered = 2654435761 };
+class Numbers {
+ public:
+  Numbers(uint64_t limit, Order order)
+      : limit_(limit), step_(static_cast<uint64_t>(order)) {}
+  uint64_t Next() { return number_ = (number_ + step_) % limit_; }
+
+ private:
+  uint64_t limit_;
+  uint64_t step_;
+  uint64_t number_ = 0;
+};
+
+// All that is asked of a map for a fault and for what is brought along with it,
+// on both sides: the first fault of each extent.
+void BM_Fault(benchmark::State& state, Order order) {
+  PageMap& map = ShortExtents(ExtentsOf(state));
+  Numbers extents(ExtentsOf(state), order);
+  uint64_t left = ExtentsOf(state);
+  for (auto _ : state) {
+    if (left-- == 0) {
+      state.PauseTiming();
+      MoveAllTo(map, PageState::kMissing);
+      left = ExtentsOf(state) - 1;
+      state.ResumeTiming();
+    }
+    PageId page = ShortExtent(extents.Next()).first + PageCount(2);
+    benchmark::DoNotOptimize(map.Find(page));
+    CHECK(map.Transition(page, PageState::kMissing, PageState::kRequested));
+    auto after = map.ClaimMissing(PagesFrom(page), PageCount(8));
+    auto before =
+        map.ClaimLastMissing(PageRange::Between(PageId(0), page), PageCount(8));
+    CHECK(after.has_value() && before.has_value());
+    map.TransitionRange(
+        PageRange::Between(before->pages.first, after->pages.limit()),
+        PageState::kRequested, PageState::kPresent);
+  }
+  ReportMemory(map, state);
+}
+
+// The same late in a restore: all else is present but the first extent and the
+// last, which are given back each time.
+void BM_LateFault(benchmark::State& state, Order order) {
+  PageMap& map = ShortExtents(ExtentsOf(state));
+  MoveAllTo(map, PageState::kPresent);
+  const PageRange first = ShortExtent(0);
+  const PageRange last = ShortExtent(ExtentsOf(state) - 1);
+  const PageRange between = PageRange::Between(first.limit(), last.first);
+  map.TransitionRange(first, PageState::kPresent, PageState::kMissing);
+  map.TransitionRange(last, PageState::kPresent, PageState::kMissing);
+  CHECK(!map.ClaimMissing(between, PageCount(1)).has_value());
+  Numbers extents(ExtentsOf(state), order);
+  for (auto _ : state) {
+    PageId page = ShortExtent(extents.Next()).first + PageCount(2);
+    if (!between.Contains(page)) continue;
+    benchmark::DoNotOptimize(map.Find(page));
+    CHECK(map.Transition(page, PageState::kPresent, PageState::kRequested));
+    auto after = map.ClaimMissing(PagesFrom(page), PageCount(8));
+    auto before =
+        map.ClaimLastMissing(PageRange::Between(PageId(0), page), PageCount(8));
+    CHECK(after.has_value() && after->pages == last);
+    CHECK(before.has_value() && before->pages == first);
+    map.Transition(page, PageState::kRequested, PageState::kPresent);
+    map.TransitionRange(first, PageState::kRequested, PageState::kMissing);
+    map.TransitionRange(last, PageState::kRequested, PageState::kMissing);
+  }
+  ReportMemory(map, state);
+}
+
+// Runs of the image, as a working set asks for them.
+void BM_ClaimImage(benchmark::State& state, Order order) {
+  PageMap& map = ShortExtents(ExtentsOf(state));
+  Numbers extents(ExtentsOf(state), order);
+  uint64_t left = ExtentsOf(state);
+  for (auto _ : state) {
+    if (left-- == 0) {
+      state.PauseTiming();
+      MoveAllTo(map, PageState::kMissing);
+      left = ExtentsOf(state) - 1;
+      state.ResumeTiming();
+    }
+    ImagePage image(extents.Next() * kPagesOfShort.raw());
+    CHECK(map.ClaimImage({image, kPagesOfShort}, PageCount(8)).has_value());
+  }
+}
+
+// What the first claim costs that has to pass by all of the map.
+void BM_ClaimPastAll(benchmark::State& state) {
+  PageMap& map = ShortExtents(ExtentsOf(state));
+  for (auto _ : state) {
+    state.PauseTiming();
+    MoveAllTo(map, PageState::kMissing);
+    MoveAllTo(map, PageState::kPresent);
+    state.ResumeTiming();
+    CHECK(!map.ClaimLastMissing(kAll, PageCount(8)).has_value());
   }
 }
 
@@ -193,6 +339,10 @@ void SparseMaps(benchmark::internal::Benchmark* benchmark) {
   benchmark->ArgName("extents")->Arg(1 << 10)->Arg(1 << 16)->Arg(1 << 20);
 }
 
+void ShortExtentMaps(benchmark::internal::Benchmark* benchmark) {
+  benchmark->ArgName("extents")->RangeMultiplier(10)->Range(1000, 10'000'000);
+}
+
 BENCHMARK(BM_Add)->Apply(SparseMaps)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_Find)->Apply(SparseMaps);
 BENCHMARK(BM_Transition)->Apply(SparseMaps);
@@ -204,6 +354,23 @@ BENCHMARK(BM_SplitAndMerge)->Apply(SparseMaps);
 BENCHMARK(BM_ClaimInOrder)->Apply(SparseMaps);
 BENCHMARK(BM_ClaimTheLastOne)->Apply(SparseMaps);
 BENCHMARK(BM_Fork)->Apply(SparseMaps)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_AddShort)
+    ->Apply(ShortExtentMaps)
+    ->Unit(benchmark::kMillisecond)
+    ->Iterations(1);
+BENCHMARK_CAPTURE(BM_Fault, in_order, Order::kNext)->Apply(ShortExtentMaps);
+BENCHMARK_CAPTURE(BM_Fault, scattered, Order::kScattered)
+    ->Apply(ShortExtentMaps);
+BENCHMARK_CAPTURE(BM_LateFault, in_order, Order::kNext)->Apply(ShortExtentMaps);
+BENCHMARK_CAPTURE(BM_LateFault, scattered, Order::kScattered)
+    ->Apply(ShortExtentMaps);
+BENCHMARK_CAPTURE(BM_ClaimImage, in_order, Order::kNext)
+    ->Apply(ShortExtentMaps);
+BENCHMARK_CAPTURE(BM_ClaimImage, scattered, Order::kScattered)
+    ->Apply(ShortExtentMaps);
+BENCHMARK(BM_ClaimPastAll)
+    ->Apply(ShortExtentMaps)
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace pagelift
