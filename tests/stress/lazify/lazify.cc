@@ -13,10 +13,7 @@
 // Only the process itself, not its children. A page that is guarded or locked
 // stays.
 
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -36,11 +33,11 @@
 #include "lib/base/sys_error.h"
 #include "lib/base/unique_fd.h"
 #include "lib/image/testing/image_builder.h"
-#include "lib/memory/range_set.h"
 #include "lib/process/fd_channel.h"
-#include "lib/uffd/event.h"
+#include "lib/uffd/features.h"
 #include "lib/uffd/userfault_fd.h"
 #include "tests/stress/lazify/anonymous_memory.h"
+#include "tests/stress/lazify/memory_taking.h"
 #include "tests/stress/lazify/stopped_process.h"
 
 namespace pagelift::stress {
@@ -121,98 +118,12 @@ class SavedMemory {
   std::vector<std::byte> bytes_;
 };
 
-absl::StatusOr<UserfaultFd> OpenUserfaultFdOf(const StoppedProcess& process) {
-  ASSIGN_OR_RETURN(int64_t theirs,
-                   process.Call(SYS_userfaultfd, {O_CLOEXEC | O_NONBLOCK}));
-  if (theirs < 0) {
-    return absl::ErrnoToStatus(static_cast<int>(-theirs),
-                               "userfaultfd(2) in the process");
-  }
-  UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, process.pid(), 0)));
-  UniqueFd ours(static_cast<int>(
-      syscall(SYS_pidfd_getfd, pidfd.get(), static_cast<int>(theirs), 0)));
-  if (!ours.valid()) return SysError("pidfd_getfd");
-  ASSIGN_OR_RETURN(int64_t closed,
-                   process.Call(SYS_close, {static_cast<uint64_t>(theirs)}));
-  if (closed != 0) return absl::InternalError("close(2) in the process");
-  return UserfaultFd::Handshake(std::move(ours), kLayoutEvents);
-}
-
-// Drops pages that are registered already: anybody who looks at a page that is
-// neither there nor registered, be it only ps(1) at the arguments, makes it
-// zero for ever.
-class Dropping {
- public:
-  Dropping(const StoppedProcess& process, const UserfaultFd& uffd)
-      : process_(process), uffd_(uffd) {}
-
-  absl::Status DropAll(const std::vector<PageRange>& ranges) {
-    // The kernel writes to the first thread's own data each time that it goes
-    // on to the next call, so those are dropped by the last call.
-    ASSIGN_OR_RETURN(PageId touched, process_.ThreadPointer());
-    PageRange last;
-    for (PageRange range : ranges) {
-      if (range.Contains(touched)) {
-        last = range;
-      } else {
-        RETURN_IF_ERROR(Drop(range));
-      }
-    }
-    return last.empty() ? absl::OkStatus() : Drop(last);
-  }
-
- private:
-  absl::Status Drop(PageRange pages) {
-    absl::Status read;
-    ASSIGN_OR_RETURN(
-        int64_t dropped,
-        process_.Call(
-            SYS_madvise,
-            {AddressOf(pages.first), pages.count.bytes(), MADV_DONTNEED}, [&] {
-              // The call returns when its events are read.
-              if (read.ok()) {
-                read = uffd_.ReadEvents(events_).status();
-              }
-            }));
-    RETURN_IF_ERROR(read);
-    if (dropped == 0) return absl::OkStatus();
-    return absl::ErrnoToStatus(static_cast<int>(-dropped),
-                               absl::StrCat("drop ", ToString(pages)));
-  }
-
-  const StoppedProcess& process_;
-  const UserfaultFd& uffd_;
-  EventBuffer events_;
-};
-
-// What is there now is not what was saved.
-absl::Status CheckNothingIsPresent(const StoppedProcess& process) {
-  ASSIGN_OR_RETURN(std::vector<AnonymousMapping> mappings,
-                   AnonymousMemoryOf(process));
-  for (const AnonymousMapping& mapping : mappings) {
-    if (!mapping.present.empty()) {
-      return absl::InternalError(absl::StrCat(ToString(mapping.present.front()),
-                                              " of ", ToString(mapping.pages),
-                                              " came back too early"));
-    }
-  }
-  return absl::OkStatus();
-}
-
 absl::Status HandOver(const StoppedProcess& process,
                       const std::vector<AnonymousMapping>& mappings,
                       const std::string& socket) {
   ASSIGN_OR_RETURN(FdChannel pager, FdChannel::Connect(socket));
-  ASSIGN_OR_RETURN(UserfaultFd uffd, OpenUserfaultFdOf(process));
-  RangeSet ranges;
-  for (const AnonymousMapping& mapping : mappings) {
-    ranges.Insert(mapping.pages);
-  }
-  for (PageRange range : ranges.ranges()) {
-    RETURN_IF_ERROR(uffd.Register(range, FaultKind::kMissing).status());
-  }
-  RETURN_IF_ERROR(Dropping(process, uffd).DropAll(ranges.ranges()));
-  RETURN_IF_ERROR(CheckNothingIsPresent(process));
+  ASSIGN_OR_RETURN(UserfaultFd uffd,
+                   TakeMemoryAway(process, mappings, kLayoutEvents));
   RETURN_IF_ERROR(SendAs(process.pid(), pager, process.pid()));
   const std::byte carrier{0};
   RETURN_IF_ERROR(pager.SendWithFd({&carrier, 1}, uffd.fd()));
