@@ -5,34 +5,28 @@
 namespace pagelift {
 namespace {
 
-// A quarter of a MiB is a fraction of a millisecond on a fast link.
-constexpr size_t kGroup = 64;
+// Messages of single pages would be most of the work, and more at once would
+// keep those waiting that were touched earlier.
+constexpr PageCount kTogether{8};
 // The faults of which a tenth has to be in the recording.
 constexpr uint64_t kJudged = 1000;
-
-// The pages of a group as runs, in image order.
-void AppendRuns(std::vector<ImagePage> group, std::vector<ImageRange>& runs) {
-  std::sort(group.begin(), group.end());
-  bool first = true;
-  for (ImagePage page : group) {
-    if (!first && runs.back().limit() == page) {
-      runs.back().count = runs.back().count + PageCount(1);
-    } else {
-      runs.push_back({page, PageCount(1)});
-    }
-    first = false;
-  }
-}
 
 }  // namespace
 
 Replay::Replay(std::vector<ImagePage> order)
     : recorded_(order.begin(), order.end()) {
-  for (size_t i = 0; i < order.size(); i += kGroup) {
-    const size_t limit = std::min(order.size(), i + kGroup);
-    AppendRuns({order.begin() + static_cast<ptrdiff_t>(i),
-                order.begin() + static_cast<ptrdiff_t>(limit)},
-               runs_);
+  absl::flat_hash_set<ImagePage> left = recorded_;
+  for (ImagePage page : order) {
+    ImageRange run{page, PageCount(0)};
+    while (run.count < kTogether && left.erase(run.limit()) > 0) {
+      run.count = run.count + PageCount(1);
+    }
+    if (run.empty()) continue;
+    if (!runs_.empty() && runs_.back().limit() == page) {
+      runs_.back().count = runs_.back().count + run.count;
+    } else {
+      runs_.push_back(run);
+    }
   }
 }
 

@@ -17,8 +17,8 @@ namespace pagelift {
 // when faults are elsewhere by now: when less than a tenth of the latest were
 // on its pages.
 //
-// The order is kept by groups: within one, pages are sorted, so that those that
-// lie together are fetched together.
+// A page is followed by those that lie after it and were touched at any time:
+// they are fetched together.
 //
 // Thread-compatible.
 class Replay : public PrefetchPolicy {

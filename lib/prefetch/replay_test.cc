@@ -50,16 +50,27 @@ TEST(ReplayTest, HasNothingToGiveWithoutARecording) {
   EXPECT_THAT(TakeAll(replay, pages), IsEmpty());
 }
 
-TEST(ReplayTest, FetchesTogetherWhatLiesTogetherInAGroup) {
+TEST(ReplayTest, BringsAlongWhatLiesBehindAndWasTouchedLater) {
   MissingPagesModel pages;
   pages.Add(Pages(0, 100));
-  Replay replay = ReplayOf({7, 50, 8, 6, 20});
-  EXPECT_THAT(TakeAll(replay, pages),
-              ElementsAre(Pages(6, 9), Pages(20, 21), Pages(50, 51)));
+  Replay replay = ReplayOf({7, 50, 8, 6, 20, 9});
+  EXPECT_THAT(TakeAll(replay, pages), ElementsAre(Pages(7, 10), Pages(50, 51),
+                                                  Pages(6, 7), Pages(20, 21)));
   EXPECT_TRUE(replay.ended());
 }
 
-TEST(ReplayTest, KeepsTheOrderOfGroups) {
+TEST(ReplayTest, BringsAlongNoMoreThanAFew) {
+  MissingPagesModel pages;
+  pages.Add(Pages(0, 100));
+  std::vector<uint64_t> order = {40, 80};
+  for (uint64_t page = 51; page > 40; --page) order.push_back(page);
+  Replay replay = ReplayOf(order);
+  EXPECT_THAT(TakeAll(replay, pages),
+              ElementsAre(Pages(40, 48), Pages(80, 81), Pages(51, 52),
+                          Pages(50, 51), Pages(49, 50), Pages(48, 49)));
+}
+
+TEST(ReplayTest, GoesOnForAsLongAsTheOrderIsThatOfMemory) {
   MissingPagesModel pages;
   pages.Add(Pages(0, 1000));
   std::vector<uint64_t> order;
