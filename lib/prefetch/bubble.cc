@@ -5,7 +5,7 @@
 namespace pagelift {
 namespace {
 
-constexpr PageCount kFirstRun{8};
+constexpr PageCount kFirstRun{2};
 
 }  // namespace
 
