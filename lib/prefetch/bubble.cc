@@ -5,7 +5,10 @@
 namespace pagelift {
 namespace {
 
+// A message has its price, which shows where the link's does not: there, runs
+// begin longer.
 constexpr PageCount kFirstRun{2};
+constexpr uint64_t kDoublings = 3;  // From the first run to the longest.
 
 }  // namespace
 
@@ -18,10 +21,11 @@ void Bubble::OnFault(const DemandFault& fault) {
 
 std::optional<PageMap::Piece> Bubble::Next(MissingPages& pages,
                                            PageCount most) {
-  const PageCount run = std::min(most, run_);
+  const PageCount run =
+      std::min(most, std::max(run_, PageCount(most.raw() >> kDoublings)));
   const bool upward = upward_;
   upward_ = !upward_;
-  if (!upward) run_ = std::min(most, run + run);
+  if (!upward) run_ = run + run;
   std::optional<PageMap::Piece> piece =
       upward ? Above(pages, run) : Below(pages, run);
   if (!piece.has_value()) {

@@ -96,9 +96,22 @@ uint16_t LinkProxy::port() const {
 absl::Status LinkProxy::Run() {
   while (!stopping_) {
     const absl::Duration now = MonotonicNow();
+    bool more = true;
+    while (more) {
+      more = false;
+      for (Connection& connection : connections_) {
+        for (Pipe* pipe : {&connection.there, &connection.back}) {
+          if (Read(connection, *pipe, now)) more = true;
+        }
+      }
+      // Whoever found room first does not find it first again.
+      if (connections_.size() > 1) {
+        connections_.splice(connections_.end(), connections_,
+                            connections_.begin());
+      }
+    }
     for (Connection& connection : connections_) {
       for (Pipe* pipe : {&connection.there, &connection.back}) {
-        Read(connection, *pipe, now);
         Write(connection, *pipe, now);
       }
     }
@@ -136,23 +149,26 @@ void LinkProxy::Accept() {
   connection.back.way = &back_;
 }
 
-void LinkProxy::Read(Connection& connection, Pipe& pipe, absl::Duration now) {
-  while (!pipe.read_all && !connection.broken &&
-         pipe.under_way.size() < kMostUnderWay / kChunk &&
-         pipe.way->RoomAt(now) <= now) {
-    const ssize_t got =
-        recv(pipe.from, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
-    if (got < 0) {
-      if (errno != EAGAIN && errno != EINTR) connection.broken = true;
-      return;
-    }
-    const auto length = static_cast<size_t>(got);
-    pipe.arrives = std::max(pipe.arrives, pipe.way->Enter(length, now));
-    // The end stands in the line as well: it is an empty one.
-    pipe.under_way.push_back(
-        {{buffer_.data(), buffer_.data() + length}, pipe.arrives});
-    pipe.read_all = got == 0;
+bool LinkProxy::MayRead(const Pipe& pipe, absl::Duration now) const {
+  return !pipe.read_all && pipe.under_way.size() < kMostUnderWay / kChunk &&
+         pipe.way->RoomAt(now) <= now;
+}
+
+bool LinkProxy::Read(Connection& connection, Pipe& pipe, absl::Duration now) {
+  if (connection.broken || !MayRead(pipe, now)) return false;
+  const ssize_t got =
+      recv(pipe.from, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+  if (got < 0) {
+    if (errno != EAGAIN && errno != EINTR) connection.broken = true;
+    return false;
   }
+  const auto length = static_cast<size_t>(got);
+  pipe.arrives = std::max(pipe.arrives, pipe.way->Enter(length, now));
+  // The end stands in the line as well: it is an empty one.
+  pipe.under_way.push_back(
+      {{buffer_.data(), buffer_.data() + length}, pipe.arrives});
+  pipe.read_all = got == 0;
+  return true;
 }
 
 void LinkProxy::Write(Connection& connection, Pipe& pipe, absl::Duration now) {
@@ -185,13 +201,13 @@ absl::Status LinkProxy::Wait(absl::Duration now) {
   absl::Duration until = now + absl::Milliseconds(100);
   for (const Connection& connection : connections_) {
     for (const Pipe* pipe : {&connection.there, &connection.back}) {
-      if (!pipe->read_all) {
+      if (MayRead(*pipe, now)) {
+        polled.push_back({pipe->from, POLLIN, 0});
+      } else if (!pipe->read_all) {
+        // No room: of the line, or of what is under way, which is waited for
+        // below.
         const absl::Duration room = pipe->way->RoomAt(now);
-        if (room <= now) {
-          polled.push_back({pipe->from, POLLIN, 0});
-        } else {
-          until = std::min(until, room);
-        }
+        if (now < room) until = std::min(until, room);
       }
       if (pipe->sink_is_full) {
         polled.push_back({pipe->to, POLLOUT, 0});

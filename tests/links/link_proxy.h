@@ -70,9 +70,12 @@ class LinkProxy {
             const Bottleneck::Options& way);
 
   void Accept();
-  void Read(Connection& connection, Pipe& pipe, absl::Duration now);
+  // At most one chunk, so that connections take turns where they share a line;
+  // whether there was one.
+  bool Read(Connection& connection, Pipe& pipe, absl::Duration now);
   // Writes what has arrived by `now`.
   void Write(Connection& connection, Pipe& pipe, absl::Duration now);
+  bool MayRead(const Pipe& pipe, absl::Duration now) const;
   // Until a socket is ready or something arrives.
   absl::Status Wait(absl::Duration now);
 

@@ -27,7 +27,7 @@ class Target:
 
     what: str
     most: float  # What the first may be of the second.
-    first: tuple[str, str, Get]  # How a setting's title begins, who, what.
+    first: tuple[str, str, Get]  # A setting's title, who, what.
     second: tuple[str, str, Get]
 
     def ratio(self, runs: list[dict]) -> float | None:
@@ -40,7 +40,7 @@ class Target:
 def _median(runs: list[dict], title: str, who: str,
             get: Get) -> float | None:
     values = [value for run in runs
-              if run["setting"].startswith(title) and run["contender"] == who
+              if run["setting"] == title and run["contender"] == who
               and (value := get(run)) is not None]
     return statistics.median(values) if values else None
 
@@ -62,13 +62,13 @@ _WIRE = field("wire_per_byte")
 
 _REMOTE = "remote, random touch of "
 _LOCAL = "local, random touch of "
-_FAULTS = "remote, 4000 single faults"
 
 
 def targets(mib: int, link_mib: int) -> list[Target]:
     remote = f"{_REMOTE}{mib} MiB"
     local = f"{_LOCAL}{mib} MiB"
-    delayed = f"{_REMOTE}{link_mib} MiB, +10 ms"
+    delayed = f"{_REMOTE}{link_mib} MiB, +10 ms round trip"
+    faults = "remote, 4000 single faults"
 
     def against(what: str, most: float, title: str, get: Get, whom: str,
                 than: Get | None = None) -> Target:
@@ -81,14 +81,14 @@ def targets(mib: int, link_mib: int) -> list[Target]:
         against("remote: all in / floor's", 2, remote, _ALL_IN, "floor"),
         against("local: finish / CRIU's", 1, local, _TOUCHED, "CRIU"),
         against("local: all in / CRIU's", 1, local, _ALL_IN, "CRIU"),
-        against("one fault, p50 / floor's", 1.5, _FAULTS, _P50, "floor"),
-        against("one fault, p99 / floor's", 3, _FAULTS, _P99, "floor"),
+        against("one fault, p50 / floor's", 1.5, faults, _P50, "floor"),
+        against("one fault, p99 / floor's", 3, faults, _P99, "floor"),
         Target("p99 under full bulk / alone", 2, (remote, "ours", _P99),
-               (_FAULTS, "ours", _P99)),
+               (faults, "ours", _P99)),
         against("+10 ms: finish / CRIU's", 1 / 20, delayed, _TOUCHED, "CRIU"),
         against("CPU, daemon + server / CRIU's", 1.2, remote, _cpu, "CRIU"),
         against("wire bytes / image", 1.02, remote, _WIRE, "ours", _one),
-        against("no prefetch: wire / touched", 1.10, _FAULTS, _WIRE, "ours",
+        against("no prefetch: wire / touched", 1.10, faults, _WIRE, "ours",
                 _one),
     ]
 
