@@ -32,15 +32,17 @@ namespace {
 
 using ::testing::ElementsAre;
 
-constexpr size_t kPages = 8;
-constexpr FeatureSet kFeatures = Feature::kEventRemove | Feature::kThreadId;
+constexpr size_t kPages = 8;  // Of data,
+constexpr size_t kEmpty = 4;  // and nothing behind them.
+constexpr FeatureSet kFeatures =
+    Feature::kEventRemap | Feature::kEventRemove | Feature::kThreadId;
 
 // A child that waits for a byte, touches pages of its region in its own way,
 // and ends with 0 if they held what they should.
 class Child {
  public:
   Child() {
-    memory_ = static_cast<char*>(mmap(nullptr, kPages * kPageSize,
+    memory_ = static_cast<char*>(mmap(nullptr, (kPages + kEmpty) * kPageSize,
                                       PROT_READ | PROT_WRITE,
                                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     for (size_t i = 0; i < kPages; ++i) *At(i) = static_cast<char>('a' + i);
@@ -70,6 +72,10 @@ class Child {
     right = right &&
             madvise(memory_ + 3 * kPageSize, kPageSize, MADV_DONTNEED) == 0;
     right = right && *At(3) == 0 && *At(2) == 'c';
+    right = right && mremap(memory_ + 6 * kPageSize, 2 * kPageSize,
+                            2 * kPageSize, MREMAP_MAYMOVE | MREMAP_FIXED,
+                            memory_ + kPages * kPageSize) != MAP_FAILED;
+    right = right && *At(kPages + 1) == 'h';
     _exit(right ? 0 : 1);
   }
 
@@ -78,18 +84,19 @@ class Child {
   pid_t pid_;
 };
 
-// "F address zero" of its touches, "R address" of what it dropped.
+// "F page zero" of its touches, "R page" of what it dropped, "M page" of what
+// it moved.
 std::vector<std::string> EventsOf(const Child& child,
                                   const std::string& trace) {
   std::vector<std::string> ours;
-  for (size_t page = 0; page < kPages; ++page) {
+  for (size_t page = 0; page < kPages + kEmpty; ++page) {
     ours.push_back(child.AddressOf(page));
   }
   std::vector<std::string> events;
   for (const std::string& line :
        std::vector<std::string>(absl::StrSplit(trace, '\n'))) {
     const std::vector<std::string> words = absl::StrSplit(line, ' ');
-    if (words.size() < 4 || (words[0] != "F" && words[0] != "R")) continue;
+    if (words.size() < 4) continue;
     const auto page = std::find(ours.begin(), ours.end(), words[2]);
     if (page == ours.end()) continue;
     events.push_back(absl::StrFormat("%s %d", words[0], page - ours.begin()) +
@@ -123,7 +130,7 @@ TEST(TouchRecorderTest, WritesDownTheFirstTouchOfEachPage) {
   }
   EXPECT_EQ(child.ExitCode(), 0);
   EXPECT_THAT(EventsOf(child, trace.str()),
-              ElementsAre("F 5 0", "F 2 0", "R 3", "F 3 1"));
+              ElementsAre("F 5 0", "F 2 0", "R 3", "F 3 1", "M 6", "F 9 0"));
 }
 
 }  // namespace
