@@ -8,7 +8,7 @@ namespace {
 // A message has its price, which shows where the link's does not: there, runs
 // begin longer.
 constexpr PageCount kFirstRun{2};
-constexpr uint64_t kDoublings = 3;  // From the first run to the longest.
+constexpr uint64_t kDoublings = 1;  // From the first run to the longest.
 
 }  // namespace
 

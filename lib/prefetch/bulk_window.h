@@ -10,11 +10,13 @@ namespace pagelift {
 // and not so many that a page which somebody waits for stands in line behind
 // them.
 //
-// That is what the link delivers in one and a half round trips and a
-// millisecond, for which threads may be late. As the window is always more than
-// what was delivered, it grows by itself until the link is the limit; from then
-// on, half a round trip and a millisecond is how long the line is. When demand
-// takes much longer than it can, the window gives way, down to a half.
+// That is what the link delivers in one and a half round trips, and in the time
+// for which threads may be late: up to four milliseconds, in proportion to the
+// rate, because where that is low the link is the limit and not they. As the
+// window is always more than what was delivered, it grows by itself until the
+// link is the limit; what is more than a round trip's worth is how long the
+// line is from then on. When demand takes much longer than it can, the window
+// gives way, down to a half.
 //
 // The rate is the greatest seen lately, not the latest: where processors are
 // the limit, a smaller window makes for a lower rate, and that must not make
