@@ -5,9 +5,9 @@
 //
 // Fills private anonymous memory, answers command 0, and then does what the
 // file DIR/command says: "<number> sequential", "<number> random <seed>
-// [<count>]" (touches all pages once, or only so many, in that order), or "<number> verify" (reads every
-// byte). Answers in DIR/result with the number and a JSON object; see
-// control_file.h.
+// [<count>]" (touches all pages once, or only so many, in that order), or
+// "<number> verify" (reads every byte). Answers in DIR/result with the number
+// and a JSON object; see control_file.h.
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -49,9 +49,8 @@ Command WaitForCommandAfter(unsigned long long previous, const char* path) {
     if (length <= 0) continue;
     text[length] = '\0';
     Command command;
-    const int fields =
-        std::sscanf(text, "%llu %15s %llu %llu", &command.number, command.verb,
-                    &command.seed, &command.count);
+    const int fields = std::sscanf(text, "%llu %15s %llu %llu", &command.number,
+                                   command.verb, &command.seed, &command.count);
     if (fields >= 2 && command.number > previous) return command;
   }
 }
