@@ -2,10 +2,19 @@
 
 #include <utility>
 
+#include "absl/status/status.h"
 #include "lib/base/log.h"
 #include "lib/workingset/recording.h"
 
 namespace pagelift {
+namespace {
+
+// What most sources say; nobody has to be told.
+bool KeepsNothing(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) || absl::IsUnimplemented(status);
+}
+
+}  // namespace
 
 RestoreRecorder::~RestoreRecorder() {
   if (keeper_.joinable()) keeper_.join();
@@ -36,10 +45,8 @@ void RestoreRecorder::End() {
     if (status.ok()) {
       LOG(Info) << "kept in which order " << recording.page_count()
                 << " were touched";
-    } else if (wanted_) {
+    } else if (wanted_ || !KeepsNothing(status)) {
       LOG(Warning) << "the recording is not kept: " << status.message();
-    } else {
-      LOG(Debug) << "the recording is not kept: " << status.message();
     }
   });
 }

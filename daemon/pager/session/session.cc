@@ -104,7 +104,12 @@ void Session::LearnWorkingSet() {
     recorder_.emplace(*source_, options_.record);
   }
   if (!known.ok()) {
-    LOG(Debug) << "no working set: " << known.status().message();
+    // An older server knows of none.
+    if (!absl::IsNotFound(known.status()) &&
+        !absl::IsUnimplemented(known.status())) {
+      LOG(Warning) << "what earlier restores touched is not known: "
+                   << known.status().message();
+    }
     return;
   }
   for (ImageRange run : known->runs()) {

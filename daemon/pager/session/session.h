@@ -201,6 +201,7 @@ class Session : private PageSink {
   // PageSink, on the source's threads.
   void OnPages(const PageBatch& batch) override;
   void OnUnavailable(ImageRange range, const absl::Status& status) override;
+  bool MayBeComplete() const;
   void PostCheckComplete();
   // Delivers to every address space of a task's lineage.
   void Deliver(Lineage& lineage, ImageRange range, const PageBatch& batch);

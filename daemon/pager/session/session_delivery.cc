@@ -1,6 +1,8 @@
 // Deliveries: what the source's threads do with the pages that arrive.
 
 #include <algorithm>
+#include <memory>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -26,9 +28,20 @@ void Session::OnPages(const PageBatch& batch) {
     Deliver(*lineages_[task], part, batch);
   });
   // The event thread has better to do than to bring what nobody waits for.
-  if (prefetcher_->OnAnswer(batch, /*may_ask=*/!OnEventThread())) {
+  if (prefetcher_->OnAnswer(batch, /*may_ask=*/!OnEventThread()) &&
+      MayBeComplete()) {
     PostCheckComplete();
   }
+}
+
+bool Session::MayBeComplete() const {
+  // Where nothing is prefetched, every answer may be the last: the event thread
+  // is not to be woken for each.
+  const std::vector<std::shared_ptr<AddressSpace>> live = LiveSpaces();
+  return std::any_of(live.begin(), live.end(),
+                     [](const std::shared_ptr<AddressSpace>& space) {
+                       return space->gone() || space->complete();
+                     });
 }
 
 void Session::PostCheckComplete() {
