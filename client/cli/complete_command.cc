@@ -116,10 +116,9 @@ int CompleteCommand(int argc, const char* const argv[]) {
       "Returns when a restored process has all its memory. Before that it must "
       "not be dumped\n"
       "(CRIU would take what is missing for zeros), and its page server must "
-      "not "
-      "go away. What is missing is brought at full speed, however slowly it "
-      "was "
-      "to come.");
+      "not go away. What is missing is brought at full speed, however slowly "
+      "it "
+      "was to come.");
   line.Add({"timeout", 't', "DURATION", "give up after that; default: never",
             &options.timeout});
   line.Add({"json", 0, "", "one JSON object instead of text", &options.json});

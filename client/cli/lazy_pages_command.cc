@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "client/cli/background.h"
 #include "client/cli/commands.h"
+#include "client/cli/prefetch_option.h"
 #include "daemon/pager/session/session.h"
 #include "daemon/pager/source/source_opener.h"
 #include "lib/base/command_line.h"
@@ -48,7 +49,7 @@ struct LazyPagesOptions {
   std::string address;
   int port = 0;
   std::string source;
-  std::string prefetch = "full";
+  PrefetchMode prefetch;
 };
 
 // Relative names are relative to the work directory, as CRIU has it.
@@ -141,8 +142,7 @@ absl::Status Serve(const LazyPagesOptions& options, StopSignals& signals,
   ASSIGN_OR_RETURN(OpenedSource opened, OpenLazyPagesSource(options));
   Session::Options session_options;
   session_options.work_dir = options.work_dir;
-  ASSIGN_OR_RETURN(session_options.prefetch,
-                   PrefetchMode::Parse(options.prefetch));
+  session_options.prefetch = options.prefetch;
   ASSIGN_OR_RETURN(
       std::unique_ptr<Session> session,
       Session::Open(std::move(session_options), std::move(opened.source)));
@@ -226,7 +226,7 @@ int LazyPagesCommand(int argc, const char* const argv[]) {
   line.Add({"prefetch", 0, "MODE",
             "how much of what nobody waits for is brought: full (default), "
             "idle, rate=N in MiB a second, off",
-            &options.prefetch});
+            PrefetchModeInto(&options.prefetch)});
   line.Examples(
       "Exit codes: 0 all tasks have all their memory, 1 failed, 2 wrong "
       "usage.\nSIGTERM ends it only while no task depends on it.\n\n"
@@ -246,9 +246,6 @@ int LazyPagesCommand(int argc, const char* const argv[]) {
   if (options.page_server && !options.source.empty()) {
     return line.Complain("--page-server and --source exclude each other");
   }
-  const absl::StatusOr<PrefetchMode> mode =
-      PrefetchMode::Parse(options.prefetch);
-  if (!mode.ok()) return line.Complain(mode.status().message());
   return RunLazyPages(std::move(options));
 }
 

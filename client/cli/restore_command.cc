@@ -137,7 +137,7 @@ absl::StatusOr<Restored> Restore(const RestoreOptions& options, Plan& plan) {
   request.set_source(plan.source);
   request.set_work_dir(plan.work_dir);
   request.set_expected_content_id(plan.content_id);
-  request.set_prefetch(options.prefetch);
+  request.set_prefetch(ToString(options.prefetch));
   request.set_record(options.record);
   phase.emplace(terminal, absl::StrCat("opening ", plan.source));
   ASSIGN_OR_RETURN(v1::OpenSessionResponse opened, client.OpenSession(request));

@@ -1,8 +1,7 @@
 #include "client/cli/restore_options.h"
 
-#include "absl/status/statusor.h"
+#include "client/cli/prefetch_option.h"
 #include "lib/base/command_line.h"
-#include "lib/prefetch/prefetch_mode.h"
 
 namespace pagelift {
 
@@ -28,7 +27,7 @@ std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
             "how much of what nobody waits for is brought: full (default); "
             "idle, only while no thread waits; rate=N, at most N MiB a second; "
             "off, nothing",
-            &options->prefetch});
+            PrefetchModeInto(&options->prefetch)});
   line.Add({"record", 0, "",
             "bring nothing until the process has settled, so that all it "
             "touches is recorded for later restores; then go on as --prefetch "
@@ -59,10 +58,7 @@ std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
   if (options->images.empty()) {
     return line.Complain("--images DIR is needed: the checkpoint to restore");
   }
-  const absl::StatusOr<PrefetchMode> mode =
-      PrefetchMode::Parse(options->prefetch);
-  if (!mode.ok()) return line.Complain(mode.status().message());
-  if (options->wait && mode->kind == PrefetchMode::Kind::kOff) {
+  if (options->wait && options->prefetch.kind == PrefetchMode::Kind::kOff) {
     return line.Complain(
         "--wait would wait until the process has touched everything by itself: "
         "nothing is prefetched with --prefetch off");

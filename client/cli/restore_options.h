@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemon/pager/pager_options.h"
+#include "lib/prefetch/prefetch_mode.h"
 
 namespace pagelift {
 
@@ -16,7 +17,7 @@ struct RestoreOptions {
   std::string work_dir;  // Empty: a fresh one.
   std::string criu;      // Empty: FindCriu() looks for it.
   std::string control = kDefaultControlSocket;
-  std::string prefetch = "full";  // A PrefetchMode.
+  PrefetchMode prefetch;
   bool record = false;
   bool wait = false;
   bool json = false;

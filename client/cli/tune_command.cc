@@ -4,6 +4,7 @@
 
 #include "client/cli/commands.h"
 #include "client/cli/daemon_client.h"
+#include "client/cli/prefetch_option.h"
 #include "daemon/pager/pager_options.h"
 #include "lib/base/command_line.h"
 #include "lib/base/status_macros.h"
@@ -15,14 +16,14 @@ namespace {
 struct TuneOptions {
   std::string control = kDefaultControlSocket;
   std::string session;
-  std::string prefetch;
+  std::optional<PrefetchMode> prefetch;
 };
 
 absl::Status Tune(const TuneOptions& options) {
   ASSIGN_OR_RETURN(DaemonClient client, DaemonClient::Connect(options.control));
   v1::TuneSessionRequest request;
   request.set_session(options.session);
-  request.set_prefetch(options.prefetch);
+  request.set_prefetch(ToString(*options.prefetch));
   return client.TuneSession(request);
 }
 
@@ -36,7 +37,7 @@ int TuneCommand(int argc, const char* const argv[]) {
             "how much of what nobody waits for is brought: full; idle, only "
             "while no thread waits; rate=N, at most N MiB a second; off, "
             "nothing",
-            &options.prefetch});
+            PrefetchModeInto(&options.prefetch)});
   line.Add(
       {"control", 0, "PATH", "the daemon's control socket", &options.control});
   line.AddPositional(
@@ -52,12 +53,9 @@ int TuneCommand(int argc, const char* const argv[]) {
   if (options.session.empty()) {
     return line.Complain("SESSION is needed: `pagelift status` lists them");
   }
-  if (options.prefetch.empty()) {
+  if (!options.prefetch.has_value()) {
     return line.Complain("--prefetch MODE is needed: what is to change");
   }
-  const absl::StatusOr<PrefetchMode> mode =
-      PrefetchMode::Parse(options.prefetch);
-  if (!mode.ok()) return line.Complain(mode.status().message());
   const absl::Status status = Tune(options);
   if (status.ok()) return 0;
   fprintf(stderr, "pagelift tune: %s\n", std::string(status.message()).c_str());

@@ -15,16 +15,21 @@ constexpr uint64_t kFall = 100;
 
 }  // namespace
 
-FaultRecorder::FaultRecorder(PageCount image_pages, absl::Duration now)
-    : start_(now), at_rest_since_(now) {
+FaultRecorder::FaultRecorder(PageCount image_pages) {
   // Growing what is large takes milliseconds, in which a thread would wait.
   const PageCount most = std::min(image_pages, Recording::kMostPages);
   seen_.reserve(most.raw());
   recording_.Reserve(most);
 }
 
+void FaultRecorder::Start(absl::Duration now) {
+  start_ = now;
+  at_rest_since_ = now;
+}
+
 void FaultRecorder::OnFault(ImagePage page, absl::Duration now) {
-  if (settled_ || !seen_.insert(page).second) return;
+  const bool started = start_ != absl::InfiniteDuration();
+  if (!started || settled_ || !seen_.insert(page).second) return;
   if (recording_.empty()) at_rest_since_ = now;
   if (!recording_.Append({page, PageCount(1)}) ||
       recording_.page_count() == Recording::kMostPages) {

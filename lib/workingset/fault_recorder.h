@@ -20,13 +20,17 @@ namespace pagelift {
 // Thread-compatible.
 class FaultRecorder {
  public:
-  // Begins at `now`, for an image of so many pages.
-  FaultRecorder(PageCount image_pages, absl::Duration now);
+  // For an image of so many pages. Takes some milliseconds if those are many.
+  explicit FaultRecorder(PageCount image_pages);
+
+  // The target runs. What it touched before is not recorded.
+  void Start(absl::Duration now);
 
   // A page was touched. Counts if it is new and the target has not settled.
   void OnFault(ImagePage page, absl::Duration now);
 
-  // To be asked now and then: whether the target has settled. `waiting`: a
+  // To be asked now and then, once it was started: whether the target has
+  // settled. `waiting`: a
   // thread of it waits for a page at this moment; a target that has to wait is
   // not at rest, so the second begins anew.
   bool CheckSettled(absl::Duration now, bool waiting);
@@ -45,7 +49,7 @@ class FaultRecorder {
   void Advance(absl::Duration now);
   void Settle();
 
-  const absl::Duration start_;
+  absl::Duration start_ = absl::InfiniteDuration();
   Recording recording_;
   absl::flat_hash_set<ImagePage> seen_;
   bool settled_ = false;

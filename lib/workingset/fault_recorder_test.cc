@@ -15,6 +15,8 @@ constexpr bool kNotWaiting = false;
 
 class FaultRecorderTest : public ::testing::Test {
  protected:
+  FaultRecorderTest() { recorder_.Start(kStart); }
+
   // New faults, `count` of them, spread evenly over `time` from now on.
   void Fault(uint64_t count, absl::Duration time) {
     const absl::Duration begin = now_;
@@ -34,7 +36,7 @@ class FaultRecorderTest : public ::testing::Test {
     return recorder_.settled();
   }
 
-  FaultRecorder recorder_{PageCount(uint64_t{1} << 24), kStart};
+  FaultRecorder recorder_{PageCount(uint64_t{1} << 24)};
   absl::Duration now_ = kStart;
   uint64_t next_ = 0;
 };
@@ -48,6 +50,14 @@ TEST_F(FaultRecorderTest, RecordsFirstTouchesInOrder) {
               ElementsAre(ImageRange{ImagePage(9), PageCount(1)},
                           ImageRange{ImagePage(4), PageCount(3)},
                           ImageRange{ImagePage(1), PageCount(1)}));
+}
+
+TEST(FaultRecorderStartTest, RecordsNothingBeforeItIsStarted) {
+  FaultRecorder recorder(PageCount(10));
+  recorder.OnFault(ImagePage(1), kStart);
+  recorder.Start(kStart);
+  recorder.OnFault(ImagePage(2), kStart);
+  EXPECT_EQ(recorder.Take().page_count(), PageCount(1));
 }
 
 TEST_F(FaultRecorderTest, RecordsNothingAfterItWasTaken) {

@@ -226,6 +226,11 @@ class AddressSpace : public MissingPages {
   absl::StatusOr<RegisteredRanges> Mappings() const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
+  // Whether pages may be asked for, to be installed.
+  bool MayClaim() const ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+    return memory_ != nullptr && !gone() && !held();
+  }
+
   Answer ResolveZero(PageId page) ABSL_SHARED_LOCKS_REQUIRED(mu_);
   Answer AnswerOutcome(PageId page, const InstallResult& result)
       ABSL_SHARED_LOCKS_REQUIRED(mu_);

@@ -151,22 +151,19 @@ void AddressSpace::GiveBack(ImageRange range) {
 std::optional<PageMap::Piece> AddressSpace::ClaimFirst(PageRange within,
                                                        PageCount most) {
   absl::ReaderMutexLock lock(&mu_);
-  if (memory_ == nullptr || gone() || held()) return std::nullopt;
-  return map_.ClaimMissing(within, most);
+  return MayClaim() ? map_.ClaimMissing(within, most) : std::nullopt;
 }
 
 std::optional<PageMap::Piece> AddressSpace::ClaimLast(PageRange within,
                                                       PageCount most) {
   absl::ReaderMutexLock lock(&mu_);
-  if (memory_ == nullptr || gone() || held()) return std::nullopt;
-  return map_.ClaimLastMissing(within, most);
+  return MayClaim() ? map_.ClaimLastMissing(within, most) : std::nullopt;
 }
 
 std::optional<PageMap::Piece> AddressSpace::ClaimImage(ImageRange image,
                                                        PageCount most) {
   absl::ReaderMutexLock lock(&mu_);
-  if (memory_ == nullptr || gone() || held()) return std::nullopt;
-  return map_.ClaimImage(image, most);
+  return MayClaim() ? map_.ClaimImage(image, most) : std::nullopt;
 }
 
 bool AddressSpace::SettleDoubts() {

@@ -20,25 +20,14 @@ RestoreRecorder::~RestoreRecorder() {
   if (keeper_.joinable()) keeper_.join();
 }
 
-void RestoreRecorder::Start(absl::Duration now) {
-  recorder_.emplace(source_.description().page_count, now);
-}
-
-void RestoreRecorder::OnFault(ImagePage page, absl::Duration now) {
-  if (recorder_.has_value()) recorder_->OnFault(page, now);
-}
-
 bool RestoreRecorder::CheckSettled(absl::Duration now, bool waiting) {
-  if (!recorder_.has_value()) return true;
-  if (!recorder_->CheckSettled(now, waiting)) return false;
+  if (!recorder_.CheckSettled(now, waiting)) return false;
   End();
   return true;
 }
 
 void RestoreRecorder::End() {
-  if (!recorder_.has_value()) return;
-  Recording recording = recorder_->Take();
-  recorder_.reset();
+  Recording recording = recorder_.Take();
   if (recording.empty()) return;
   keeper_ = std::thread([this, recording = std::move(recording)] {
     const absl::Status status = source_.KeepRecording(recording);

@@ -1,7 +1,6 @@
 #ifndef PAGELIFT_DAEMON_PAGER_SESSION_RESTORE_RECORDER_H_
 #define PAGELIFT_DAEMON_PAGER_SESSION_RESTORE_RECORDER_H_
 
-#include <optional>
 #include <thread>
 
 #include "absl/time/time.h"
@@ -21,18 +20,22 @@ class RestoreRecorder {
   // `source` must outlive this. `wanted`: somebody asked for it, and is told if
   // nothing is kept.
   RestoreRecorder(PageSource& source, bool wanted)
-      : source_(source), wanted_(wanted) {}
+      : source_(source),
+        wanted_(wanted),
+        recorder_(source.description().page_count) {}
   // Waits until what was recorded is kept, or has been refused.
   ~RestoreRecorder();
   RestoreRecorder(const RestoreRecorder&) = delete;
   RestoreRecorder& operator=(const RestoreRecorder&) = delete;
 
   // The targets run.
-  void Start(absl::Duration now);
+  void Start(absl::Duration now) { recorder_.Start(now); }
   // Somebody touched a page that was not there.
-  void OnFault(ImagePage page, absl::Duration now);
-  // To be asked now and then; `waiting`: a thread waits for a page. Whether it
-  // is over, be it that it never began.
+  void OnFault(ImagePage page, absl::Duration now) {
+    recorder_.OnFault(page, now);
+  }
+  // To be asked now and then, once it was started; `waiting`: a thread waits
+  // for a page. Whether it is over.
   bool CheckSettled(absl::Duration now, bool waiting);
   // There is nothing more to record. Idempotent.
   void End();
@@ -40,7 +43,7 @@ class RestoreRecorder {
  private:
   PageSource& source_;
   const bool wanted_;
-  std::optional<FaultRecorder> recorder_;
+  FaultRecorder recorder_;
   std::thread keeper_;
 };
 

@@ -66,7 +66,8 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
       source_(std::move(source)),
       owners_(std::move(owners)),
       loop_(std::move(loop)),
-      listener_(std::move(listener)) {
+      listener_(std::move(listener)),
+      recording_first_(options_.record) {
   std::vector<Lineage*> lineages;
   for (size_t i = 0; i < source_->description().tasks.size(); ++i) {
     lineages_.push_back(std::make_unique<Lineage>());
@@ -81,7 +82,6 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
     source_->Fetch(range, Urgency::kPrefetch);
   };
   prefetch.on_nothing_left = [this] { PostCheckComplete(); };
-  if (options_.record) recording_first_ = true;
   prefetch.mode = options_.record ? PrefetchMode{PrefetchMode::Kind::kOff, 0}
                                   : options_.prefetch;
   prefetch.first_window = options_.first_window;

@@ -248,7 +248,7 @@ class Session : private PageSink {
   // Of a restore that is recorded, as long as it is open.
   std::optional<RestoreRecorder> recorder_;
   // Nothing is prefetched until it has settled.
-  std::atomic<bool> recording_first_{false};
+  std::atomic<bool> recording_first_;
 
   mutable absl::Mutex mu_;
   SessionState state_ ABSL_GUARDED_BY(mu_) = SessionState::kAwaitingHandoff;

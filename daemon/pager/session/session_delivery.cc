@@ -75,7 +75,7 @@ bool Session::InstallPatiently(AddressSpace& space, ImageRange step,
       case AddressSpace::Outcome::kDone:
         return true;
       case AddressSpace::Outcome::kGone:
-        loop_->Post([this] { CheckComplete(); });
+        PostCheckComplete();
         return true;
       case AddressSpace::Outcome::kEventPending:
       case AddressSpace::Outcome::kNoMemory:

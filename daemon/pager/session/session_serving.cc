@@ -84,7 +84,7 @@ void Session::ReleaseChildren() {
   if (!released.empty()) {
     prefetcher_->Nudge();
     // What there was to bring may be zero in it.
-    loop_->Post([this] { CheckComplete(); });
+    PostCheckComplete();
   }
   if (children_.empty()) {
     look_backoff_ = absl::ZeroDuration();
@@ -118,7 +118,7 @@ void Session::Serve(const std::shared_ptr<AddressSpace>& space) {
     Reap(space);
   } else if (finished_ && space->complete()) {
     // Its last pages may have gone by an event, without an answer.
-    loop_->Post([this] { CheckComplete(); });
+    PostCheckComplete();
   }
 }
 
@@ -142,8 +142,8 @@ void Session::ServeFault(AddressSpace& space, PageId page) {
   if (space.Resolve(page, &image) == AddressSpace::Answer::kFetch) {
     stats_.demand_fetches.fetch_add(1, std::memory_order_relaxed);
     prefetcher_->OnFault(space, {page, image});
-    if (recorder_.has_value()) recorder_->OnFault(image, MonotonicNow());
     Demand(image);
+    if (recorder_.has_value()) recorder_->OnFault(image, MonotonicNow());
   }
 }
 

@@ -17,7 +17,7 @@ from .contenders import Contender, Floor, Link
 from .workload import Touching, TouchWorkload
 
 ORDERS = ("random", "sequential")
-_FAULTS = 4000
+FAULTS = 4000
 _MEBIBYTE = 1 << 20
 
 
@@ -118,7 +118,7 @@ def settings_for(only: str | None, mib: int,
                        for place in places for order in ORDERS])
     if REMOTE in places or only == "faults":
         groups.append([Setting(REMOTE, "random", link_mib or mib,
-                               faults=_FAULTS)])
+                               faults=FAULTS)])
     if (REMOTE in places or only == "links") and link_mib > 0:
         groups += [[Setting(REMOTE, "random", link_mib, Link(ms))
                     for ms in (1, 10)] + [

@@ -4,6 +4,9 @@ import statistics
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from .comparison import FAULTS, Setting
+from .contenders import LOCAL, REMOTE, Link
+
 Get = Callable[[dict], float | None]
 
 
@@ -60,15 +63,12 @@ _P50 = field("blocked_us", "p50")
 _P99 = field("blocked_us", "p99")
 _WIRE = field("wire_per_byte")
 
-_REMOTE = "remote, random touch of "
-_LOCAL = "local, random touch of "
-
 
 def targets(mib: int, link_mib: int) -> list[Target]:
-    remote = f"{_REMOTE}{mib} MiB"
-    local = f"{_LOCAL}{mib} MiB"
-    delayed = f"{_REMOTE}{link_mib} MiB, +10 ms round trip"
-    faults = "remote, 4000 single faults"
+    remote = Setting(REMOTE, "random", mib).title
+    local = Setting(LOCAL, "random", mib).title
+    delayed = Setting(REMOTE, "random", link_mib, Link(10)).title
+    faults = Setting(REMOTE, "random", link_mib, faults=FAULTS).title
 
     def against(what: str, most: float, title: str, get: Get, whom: str,
                 than: Get | None = None) -> Target:
