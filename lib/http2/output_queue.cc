@@ -1,0 +1,83 @@
+#include "lib/http2/output_queue.h"
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "lib/base/sys_error.h"
+
+namespace pagelift {
+namespace {
+
+constexpr size_t kMostPieces = 64;  // In one system call.
+
+}  // namespace
+
+void OutputQueue::AppendCopy(ByteSpan bytes) {
+  if (bytes.empty()) return;
+  const size_t offset = copied_.size();
+  copied_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  size_bytes_ += bytes.size();
+  if (!empty()) {
+    Piece& last = pieces_.back();
+    if (last.borrowed == nullptr && last.offset + last.size == offset) {
+      last.size += bytes.size();
+      return;
+    }
+  }
+  pieces_.push_back({nullptr, offset, bytes.size()});
+}
+
+void OutputQueue::AppendBorrowed(ByteSpan bytes) {
+  if (bytes.empty()) return;
+  pieces_.push_back({bytes.data(), 0, bytes.size()});
+  size_bytes_ += bytes.size();
+}
+
+absl::StatusOr<bool> OutputQueue::SendTo(int socket, int flags) {
+  while (!empty()) {
+    std::array<iovec, kMostPieces> vectors;
+    const size_t count = std::min(kMostPieces, pieces_.size() - first_);
+    for (size_t i = 0; i < count; ++i) {
+      const Piece& piece = pieces_[first_ + i];
+      const void* start = piece.borrowed != nullptr
+                              ? static_cast<const void*>(piece.borrowed)
+                              : copied_.data() + piece.offset;
+      vectors[i] = {const_cast<void*>(start), piece.size};
+    }
+    msghdr message = {};
+    message.msg_iov = vectors.data();
+    message.msg_iovlen = count;
+    const ssize_t sent = sendmsg(socket, &message, flags | MSG_NOSIGNAL);
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
+      return SysError("send");
+    }
+    Consume(static_cast<size_t>(sent));
+  }
+  return true;
+}
+
+void OutputQueue::Consume(size_t bytes) {
+  size_bytes_ -= bytes;
+  while (bytes > 0) {
+    Piece& piece = pieces_[first_];
+    const size_t n = std::min(bytes, piece.size);
+    if (piece.borrowed != nullptr) piece.borrowed += n;
+    piece.offset += n;
+    piece.size -= n;
+    bytes -= n;
+    if (piece.size == 0) ++first_;
+  }
+  if (empty()) {
+    copied_.clear();
+    pieces_.clear();
+    first_ = 0;
+  }
+}
+
+}  // namespace pagelift

@@ -1,0 +1,48 @@
+#ifndef PAGELIFT_LIB_HTTP2_OUTPUT_QUEUE_H_
+#define PAGELIFT_LIB_HTTP2_OUTPUT_QUEUE_H_
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "lib/base/byte_span.h"
+
+namespace pagelift {
+
+// Bytes on their way to a socket: short ones that it keeps, long ones that it
+// points to.
+//
+// Thread-compatible.
+class OutputQueue {
+ public:
+  void AppendCopy(ByteSpan bytes);
+  // `bytes` must stay as they are until the queue is empty.
+  void AppendBorrowed(ByteSpan bytes);
+
+  bool empty() const { return first_ == pieces_.size(); }
+  size_t size_bytes() const { return size_bytes_; }
+
+  // Sends until all is sent (true), or the socket takes no more (false; only
+  // with MSG_DONTWAIT among `flags`). An error of borrowed bytes that cannot be
+  // read (a file that was truncated) is EFAULT's.
+  absl::StatusOr<bool> SendTo(int socket, int flags);
+
+ private:
+  struct Piece {
+    const std::byte* borrowed;  // Null: the bytes are in copied_.
+    size_t offset;              // There.
+    size_t size;
+  };
+
+  void Consume(size_t bytes);
+
+  std::string copied_;
+  std::vector<Piece> pieces_;
+  size_t first_ = 0;  // Those before are sent.
+  size_t size_bytes_ = 0;
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_HTTP2_OUTPUT_QUEUE_H_
