@@ -1,12 +1,9 @@
 #include "daemon/page_server/page_server.h"
 
-#include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "daemon/page_server/listen_address.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
+#include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "lib/base/status_macros.h"
-#include "lib/transport/channel.h"
 
 namespace pagelift {
 namespace {
@@ -17,24 +14,14 @@ constexpr char kServiceName[] = "pagelift.v1.PageServer";
 
 absl::StatusOr<std::unique_ptr<PageServer>> PageServer::Start(
     const std::string& address, ImageCatalog& catalog, KeepWorkingSets keep) {
-  RETURN_IF_ERROR(CheckCanListen(address));
   std::unique_ptr<PageServer> server(new PageServer(catalog, keep));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  ConfigurePageServer(builder);
-  int port = 0;
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&server->service_);
-  server->server_ = builder.BuildAndStart();
-  if (server->server_ == nullptr || port == 0) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen on ", address,
-                     ": the log of gRPC, just above, says why"));
-  }
-  server->server_->GetHealthCheckService()->SetServingStatus(kServiceName,
-                                                             true);
-  server->address_ = WithPort(address, port);
+  ASSIGN_OR_RETURN(server->server_,
+                   DoorServer::Start(address, server->service_, builder));
+  server->server_->grpc_server().GetHealthCheckService()->SetServingStatus(
+      kServiceName, true);
   return server;
 }
 
@@ -46,9 +33,8 @@ PageServer::~PageServer() {
 }
 
 void PageServer::Stop(absl::Duration deadline) {
-  server_->GetHealthCheckService()->Shutdown();
-  service_.Drain();
-  server_->Shutdown(absl::ToChronoTime(absl::Now() + deadline));
+  server_->grpc_server().GetHealthCheckService()->Shutdown();
+  server_->Stop(deadline);
 }
 
 }  // namespace pagelift

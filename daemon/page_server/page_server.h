@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "grpcpp/grpcpp.h"
+#include "lib/transport/door_server.h"
 #include "lib/transport/image_catalog.h"
 #include "lib/transport/page_service.h"
 #include "lib/workingset/working_set.h"
@@ -14,6 +14,8 @@
 namespace pagelift {
 
 // The page service on an address, with gRPC's health and reflection services.
+// Connections that carry pages and nothing else do not go through gRPC; see
+// docs/wire_protocol.md.
 //
 // Thread-safe. Serves from Start() on.
 class PageServer {
@@ -27,7 +29,7 @@ class PageServer {
   ~PageServer();
 
   // Where it listens, with the port that was chosen.
-  const std::string& address() const { return address_; }
+  const std::string& address() const { return server_->address(); }
 
   // Tells health checks that it goes, lets streams finish what they were asked
   // for, and breaks off after `deadline` what is then left. Idempotent.
@@ -37,8 +39,7 @@ class PageServer {
   PageServer(ImageCatalog& catalog, KeepWorkingSets keep);
 
   PageService service_;
-  std::string address_;
-  std::unique_ptr<grpc::Server> server_;  // Last: calls the service.
+  std::unique_ptr<DoorServer> server_;  // Last: calls the service.
 };
 
 }  // namespace pagelift

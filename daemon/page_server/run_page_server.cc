@@ -6,13 +6,13 @@
 
 #include "absl/status/status.h"
 #include "daemon/page_server/image_directory_catalog.h"
-#include "daemon/page_server/listen_address.h"
 #include "daemon/page_server/page_server.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
 #include "lib/process/service.h"
 #include "lib/transport/grpc_lifetime.h"
 #include "lib/transport/grpc_log.h"
+#include "lib/transport/socket_address.h"
 #include "lib/workingset/working_set.h"
 
 namespace pagelift {

@@ -7,7 +7,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/string_view.h"
-#include "grpcpp/support/slice.h"
 #include "lib/base/fault_guard.h"
 #include "lib/memory/zero_pages.h"
 #include "lib/source/found_pages.h"
@@ -15,10 +14,6 @@
 
 namespace pagelift {
 namespace {
-
-grpc::Slice PrefixSlice(const PageBatchHeader& header, size_t payload) {
-  return grpc::Slice(EncodePageBatchPrefix(header, payload));
-}
 
 // Protocol Buffers of most languages refuse a message whose strings are not
 // UTF-8, which a file's name need not be.
@@ -29,34 +24,29 @@ std::string Ascii(absl::string_view text) {
   return plain ? std::string(text) : absl::CEscape(text);
 }
 
-// A slice over mapped pages that holds on to their store.
-grpc::Slice PagesSlice(std::shared_ptr<const PageStore> store, ByteSpan bytes) {
-  auto* hold = new std::shared_ptr<const PageStore>(std::move(store));
-  return grpc::Slice(
-      const_cast<std::byte*>(bytes.data()), bytes.size(),
-      [](void* held) {
-        delete static_cast<std::shared_ptr<const PageStore>*>(held);
-      },
-      hold);
-}
-
 }  // namespace
 
-grpc::ByteBuffer ErrorBatch(uint64_t id, ImageRange range,
-                            const absl::Status& error) {
+EncodedBatch ErrorBatch(uint64_t id, ImageRange range,
+                        const absl::Status& error) {
   PageBatchHeader header;
   header.id = id;
   header.range = range;
   header.error = absl::Status(error.code(), Ascii(error.message()));
-  grpc::Slice slice = PrefixSlice(header, 0);
-  return grpc::ByteBuffer(&slice, 1);
+  return {EncodePageBatchPrefix(header, 0), {}};
+}
+
+EncodedBatch AnswerTo(const FetchQueue::Turn& turn, const BatchWriter& writer,
+                      ImageRange* rest) {
+  if (!turn.cancelled) return writer.NextBatch(turn.id, rest);
+  *rest = ImageRange::Between(rest->limit(), rest->limit());
+  return ErrorBatch(turn.id, turn.range, absl::CancelledError("cancelled"));
 }
 
 BatchWriter::BatchWriter(std::shared_ptr<const PageStore> store,
                          PageCount most_per_batch)
     : store_(std::move(store)), most_per_batch_(most_per_batch) {}
 
-grpc::ByteBuffer BatchWriter::NextBatch(uint64_t id, ImageRange* range) const {
+EncodedBatch BatchWriter::NextBatch(uint64_t id, ImageRange* range) const {
   PageBatchHeader header;
   header.id = id;
   header.range = {range->first, PageCount(1)};
@@ -64,10 +54,8 @@ grpc::ByteBuffer BatchWriter::NextBatch(uint64_t id, ImageRange* range) const {
   absl::Status readable = FirstPages(*range, &header, &bytes);
   *range = ImageRange::Between(header.range.limit(), range->limit());
   if (!readable.ok()) return ErrorBatch(id, header.range, readable);
-  grpc::Slice prefix = PrefixSlice(header, bytes.size());
-  if (header.zero) return grpc::ByteBuffer(&prefix, 1);
-  grpc::Slice slices[] = {prefix, PagesSlice(store_, bytes)};
-  return grpc::ByteBuffer(slices, 2);
+  if (header.zero) bytes = {};
+  return {EncodePageBatchPrefix(header, bytes.size()), bytes};
 }
 
 absl::Status BatchWriter::FirstPages(ImageRange range, PageBatchHeader* header,

@@ -8,13 +8,10 @@ constexpr int kKeepaliveTimeoutMs = 5000;
 // Larger frames than HTTP/2's 16 KiB: fewer pages straddle two buffers, and
 // half as much again of bulk on one stream.
 constexpr int kMaxFrameBytes = 1 << 20;
-// Flow control must not stall bulk before gRPC has probed the link.
-constexpr int kBulkWindowBytes = 4 << 20;
 
 }  // namespace
 
-std::shared_ptr<grpc::Channel> NewPageChannel(const std::string& address,
-                                              ChannelUse use) {
+std::shared_ptr<grpc::Channel> NewPageChannel(const std::string& address) {
   grpc::ChannelArguments args;
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveTimeMs);
@@ -25,9 +22,6 @@ std::shared_ptr<grpc::Channel> NewPageChannel(const std::string& address,
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   args.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   args.SetInt(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, kMaxFrameBytes);
-  if (use == ChannelUse::kBulk) {
-    args.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, kBulkWindowBytes);
-  }
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
                                    args);
 }

@@ -5,15 +5,13 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/inlined_vector.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "grpcpp/support/slice.h"
 #include "lib/base/log.h"
 #include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
-#include "lib/transport/grpc_status.h"
+#include "pagelift/v1/page_server.pb.h"
 
 namespace pagelift {
 namespace {
@@ -27,15 +25,11 @@ constexpr PageCount kMaxPagesPerRequest = PageCount(262144);
 // With at most 35 bytes a request, well below the 64 KiB of HTTP/2's window.
 constexpr size_t kMaxUnanswered = 1024;
 constexpr int kMaxPatience = 16;  // Times Options::patience.
-constexpr char kProtocolMetadata[] = "pagelift-protocol";
 
 }  // namespace
 
-FetchStream::FetchStream(std::shared_ptr<grpc::Channel> channel,
-                         Options options, PageSink* sink)
-    : channel_(std::move(channel)),
-      method_("/pagelift.v1.PageServer/FetchPages",
-              grpc::internal::RpcMethod::BIDI_STREAMING, channel_),
+FetchStream::FetchStream(std::string address, Options options, PageSink* sink)
+    : address_(std::move(address)),
       options_(std::move(options)),
       sink_(sink),
       patience_(options_.patience),
@@ -47,7 +41,7 @@ void FetchStream::Stop() {
   {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
-    if (call_ != nullptr) call_->context.TryCancel();
+    if (call_ != nullptr) call_->Cancel();
   }
   absl::MutexLock lock(&join_mu_);
   if (thread_.joinable()) thread_.join();
@@ -85,7 +79,7 @@ void FetchStream::WriteWaiting() {
     while (MayWrite()) {
       const Outstanding::Request request = waiting_.front();
       waiting_.pop_front();
-      std::shared_ptr<Call> call = call_;
+      std::shared_ptr<FetchCall> call = call_;
       outstanding_.MarkSent(request.id, MonotonicNow());
       mu_.Unlock();
       v1::FetchRequest message;
@@ -93,8 +87,8 @@ void FetchStream::WriteWaiting() {
       fetch->set_id(request.id);
       fetch->set_first_page(request.range.first.raw());
       fetch->set_page_count(request.range.count.raw());
-      // A failure is the reader's to notice: its Read() ends too.
-      call->stream->Write(message);
+      // A failure is the reader's to notice: its Read() ends, too.
+      call->Write(message.SerializeAsString());
       mu_.Lock();
     }
     writing_ = false;
@@ -120,7 +114,7 @@ void FetchStream::CheckProgress() {
                    absl::FormatDuration(absl::Trunc(silent, absl::Seconds(1))),
                    ": is its disk, or what its image lies on, stuck?"));
   patience_ = std::min(patience_ * 2, options_.patience * kMaxPatience);
-  call_->context.TryCancel();
+  call_->Cancel();
 }
 
 void FetchStream::Run() {
@@ -156,7 +150,7 @@ bool FetchStream::WaitBeforeRetry(int failures) {
 }
 
 absl::Status FetchStream::RunOnce() {
-  auto call = std::make_shared<Call>();
+  auto call = std::make_shared<FetchCall>(address_);
   {
     absl::MutexLock lock(&mu_);
     if (stopping_) return absl::CancelledError("stopping");
@@ -164,8 +158,8 @@ absl::Status FetchStream::RunOnce() {
     call_ = call;
     stalled_ = absl::OkStatus();
   }
-  absl::Status refused;
-  if (Open(*call)) {
+  absl::Status end = Open(*call);
+  if (end.ok()) {
     {
       absl::MutexLock lock(&mu_);
       std::vector<Outstanding::Request> renewed = outstanding_.Renew();
@@ -173,26 +167,16 @@ absl::Status FetchStream::RunOnce() {
       writable_ = true;
     }
     WriteWaiting();
-    refused = ReadAll(*call);
+    end = ReadAll(*call);
   }
   // First of all: frees a thread that writes to a server that does not read.
-  if (!refused.ok()) call->context.TryCancel();
+  call->Cancel();
   Close();
-  absl::Status finished = FromGrpc(call->stream->Finish());
-  if (!refused.ok()) return refused;
-  {
-    absl::MutexLock lock(&mu_);
-    if (!stalled_.ok()) return stalled_;
-  }
-  return finished.ok() ? absl::UnavailableError("the server ended the stream")
-                       : finished;
+  absl::MutexLock lock(&mu_);
+  return stalled_.ok() ? end : stalled_;
 }
 
-bool FetchStream::Open(Call& call) {
-  call.stream.reset(grpc::internal::ClientReaderWriterFactory<
-                    v1::FetchRequest, grpc::ByteBuffer>::Create(channel_.get(),
-                                                                method_,
-                                                                &call.context));
+absl::Status FetchStream::Open(FetchCall& call) {
   v1::FetchRequest start;
   start.mutable_start()->set_image(options_.image);
   start.mutable_start()->set_content_id(options_.content_id);
@@ -200,24 +184,21 @@ bool FetchStream::Open(Call& call) {
                                          ? v1::URGENCY_DEMAND
                                          : v1::URGENCY_PREFETCH);
   start.mutable_start()->set_max_batch_bytes(options_.max_batch_bytes);
-  return call.stream->Write(start);
+  return call.Open(start.SerializeAsString());
 }
 
-absl::Status FetchStream::ReadAll(Call& call) {
+absl::Status FetchStream::ReadAll(FetchCall& call) {
   // A server that takes the stream says so before the first page.
-  call.stream->WaitForInitialMetadata();
-  if (call.context.GetServerInitialMetadata().count(kProtocolMetadata) > 0) {
-    NoteAccepted();
-  }
-  grpc::ByteBuffer message;
-  while (call.stream->Read(&message)) {
+  if (call.WaitForAcceptance()) NoteAccepted();
+  while (const MessagePieces* message = call.Read()) {
     {
       absl::MutexLock lock(&mu_);
-      if (stopping_) break;
+      if (stopping_) return absl::CancelledError("stopping");
     }
-    RETURN_IF_ERROR(Deliver(message));
+    RETURN_IF_ERROR(Deliver(*message));
   }
-  return absl::OkStatus();
+  return call.end().ok() ? absl::UnavailableError("the server ended the stream")
+                         : call.end();
 }
 
 void FetchStream::Close() {
@@ -246,17 +227,8 @@ void FetchStream::EndTrouble() {
   trouble_.clear();
 }
 
-absl::Status FetchStream::Deliver(const grpc::ByteBuffer& message) {
-  std::vector<grpc::Slice> slices;
-  if (!message.Dump(&slices).ok()) {
-    return absl::InternalError("cannot read a received message");
-  }
-  absl::InlinedVector<ByteSpan, 24> pieces;
-  for (const grpc::Slice& slice : slices) {
-    pieces.emplace_back(reinterpret_cast<const std::byte*>(slice.begin()),
-                        slice.size());
-  }
-  ASSIGN_OR_RETURN(DecodedPageBatch batch, DecodePageBatch(pieces));
+absl::Status FetchStream::Deliver(const MessagePieces& message) {
+  ASSIGN_OR_RETURN(DecodedPageBatch batch, DecodePageBatch(message));
   Outstanding::Taken taken{};
   absl::Duration round_trip;
   {

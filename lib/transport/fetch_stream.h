@@ -12,14 +12,11 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
-#include "grpcpp/grpcpp.h"
-#include "grpcpp/impl/codegen/proto_utils.h"
-#include "grpcpp/support/byte_buffer.h"
-#include "grpcpp/support/sync_stream.h"
+#include "lib/http2/message_assembler.h"
 #include "lib/source/page_source.h"
+#include "lib/transport/fetch_call.h"
 #include "lib/transport/outstanding.h"
 #include "lib/transport/page_batch_codec.h"
-#include "pagelift/v1/page_server.pb.h"
 
 namespace pagelift {
 
@@ -55,9 +52,8 @@ class FetchStream {
     std::atomic<uint64_t> reconnects{0};
   };
 
-  // `sink` must outlive Stop().
-  FetchStream(std::shared_ptr<grpc::Channel> channel, Options options,
-              PageSink* sink);
+  // `address` as in socket_address.h; `sink` must outlive Stop().
+  FetchStream(std::string address, Options options, PageSink* sink);
   ~FetchStream();
   FetchStream(const FetchStream&) = delete;
   FetchStream& operator=(const FetchStream&) = delete;
@@ -76,23 +72,15 @@ class FetchStream {
   std::string trouble() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  using Stream = grpc::ClientReaderWriter<v1::FetchRequest, grpc::ByteBuffer>;
-  // A stream with the context that must outlive it.
-  struct Call {
-    grpc::ClientContext context;
-    std::unique_ptr<Stream> stream;
-  };
-
   void Run();
   // One life of the stream; returns why it ended.
   absl::Status RunOnce();
-  bool Open(Call& call);
+  absl::Status Open(FetchCall& call);
   // Reads until the stream ends (OK) or the server breaks a rule.
-  absl::Status ReadAll(Call& call) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status ReadAll(FetchCall& call) ABSL_LOCKS_EXCLUDED(mu_);
   void Close() ABSL_LOCKS_EXCLUDED(mu_);
   void NoteAccepted() ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status Deliver(const grpc::ByteBuffer& message)
-      ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Deliver(const MessagePieces& message) ABSL_LOCKS_EXCLUDED(mu_);
   // To the sink, or damaged pages to the server again.
   void HandOver(const DecodedPageBatch& batch, int attempt,
                 absl::Duration round_trip) ABSL_LOCKS_EXCLUDED(mu_);
@@ -104,8 +92,7 @@ class FetchStream {
   bool MayWrite() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool WaitBeforeRetry(int failures) ABSL_LOCKS_EXCLUDED(mu_);
 
-  const std::shared_ptr<grpc::Channel> channel_;
-  const grpc::internal::RpcMethod method_;
+  const std::string address_;
   const Options options_;
   PageSink* const sink_;
   Stats stats_;
@@ -114,7 +101,7 @@ class FetchStream {
   Outstanding outstanding_ ABSL_GUARDED_BY(mu_);
   // Those of outstanding_ that have not been written.
   std::deque<Outstanding::Request> waiting_ ABSL_GUARDED_BY(mu_);
-  std::shared_ptr<Call> call_ ABSL_GUARDED_BY(mu_);
+  std::shared_ptr<FetchCall> call_ ABSL_GUARDED_BY(mu_);
   bool writable_ ABSL_GUARDED_BY(mu_) = false;  // call_ takes requests.
   bool writing_ ABSL_GUARDED_BY(mu_) = false;   // A thread writes to call_.
   bool accepted_before_ ABSL_GUARDED_BY(mu_) = false;

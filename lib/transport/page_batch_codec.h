@@ -9,14 +9,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "lib/base/byte_span.h"
 #include "lib/memory/page.h"
 
 // pagelift.v1.PageBatch, byte for byte as Protocol Buffers would encode it, but
 // without copying the pages: they are sent from where they lie in memory and
 // handed on in the buffers in which they came. See docs/wire_protocol.md.
 namespace pagelift {
-
-using ByteSpan = absl::Span<const std::byte>;
 
 // All of a PageBatch except the pages.
 struct PageBatchHeader {

@@ -1,6 +1,5 @@
 #include "lib/transport/page_service.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -9,8 +8,9 @@
 #include "grpcpp/support/method_handler.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
-#include "lib/transport/batch_writer.h"
 #include "lib/transport/description_proto.h"
+#include "lib/transport/fetch_handler.h"
+#include "lib/transport/fetch_method.h"
 #include "lib/transport/grpc_status.h"
 
 namespace pagelift {
@@ -18,20 +18,14 @@ namespace {
 
 constexpr char kListImages[] = "/pagelift.v1.PageServer/ListImages";
 constexpr char kOpenImage[] = "/pagelift.v1.PageServer/OpenImage";
-constexpr char kFetchPages[] = "/pagelift.v1.PageServer/FetchPages";
 constexpr char kGetWorkingSet[] = "/pagelift.v1.PageServer/GetWorkingSet";
 constexpr char kAddRecording[] = "/pagelift.v1.PageServer/AddRecording";
 constexpr char kDropWorkingSet[] = "/pagelift.v1.PageServer/DropWorkingSet";
 
-// A batch is never larger than gRPC's default limit for a message that is
-// received, with room for its other fields.
-constexpr uint64_t kMaxBatchBytes = 2 << 20;
-constexpr uint64_t kDefaultBatchBytes = 256 << 10;
-
 }  // namespace
 
 PageService::PageService(ImageCatalog& catalog, KeepWorkingSets keep)
-    : catalog_(catalog), working_sets_(catalog, keep) {
+    : catalog_(catalog), working_sets_(catalog, keep), streams_(catalog) {
   using grpc::internal::RpcMethod;
   using grpc::internal::RpcServiceMethod;
   AddUnary<v1::ListImagesRequest, v1::ListImagesResponse>(
@@ -60,7 +54,7 @@ PageService::PageService(ImageCatalog& catalog, KeepWorkingSets keep)
           },
           this)));
   AddMethod(new RpcServiceMethod(
-      kFetchPages, RpcMethod::BIDI_STREAMING,
+      kFetchPagesMethod, RpcMethod::BIDI_STREAMING,
       new grpc::internal::BidiStreamingHandler<PageService, v1::FetchRequest,
                                                grpc::ByteBuffer>(
           [](PageService* self, grpc::ServerContext* context,
@@ -129,59 +123,21 @@ grpc::Status PageService::FetchPages(grpc::ServerContext* context,
 
 absl::Status PageService::Fetch(grpc::ServerContext* context,
                                 FetchStream* stream) {
-  v1::FetchRequest request;
-  if (!stream->Read(&request) || !request.has_start()) {
-    return absl::InvalidArgumentError("the first request must be `start`");
-  }
-  const v1::FetchStart start = request.start();
-  if (start.urgency() != v1::URGENCY_DEMAND &&
-      start.urgency() != v1::URGENCY_PREFETCH) {
-    return absl::InvalidArgumentError("`start` names no urgency");
-  }
-  absl::StatusOr<std::shared_ptr<const PageStore>> store =
-      catalog_.Open(start.image());
-  if (!store.ok()) return ToClient(store.status());
-  const ImageDescription& description = (*store)->description();
-  RETURN_IF_ERROR(CheckContentId(start.image(), start.content_id(),
-                                 description.content_id));
-  const uint64_t bytes = start.max_batch_bytes() == 0
-                             ? kDefaultBatchBytes
-                             : std::clamp<uint64_t>(start.max_batch_bytes(),
-                                                    kPageSize, kMaxBatchBytes);
-  BatchWriter writer(*store, PageCount(bytes / kPageSize));
-  FetchHandler handler(writer, description.page_count, *context, *stream);
-  if (!Enter(&handler)) {
-    return absl::UnavailableError("the page server is shutting down");
-  }
-  absl::Cleanup leave = [this, &handler] { Leave(&handler); };
+  v1::FetchRequest first;
+  stream->Read(&first);  // If nothing comes, it is no start.
+  ASSIGN_OR_RETURN(StreamAdmission::Admitted admitted, streams_.Admit(first));
+  FetchHandler handler(admitted.writer, std::move(admitted.queue), *context,
+                       *stream);
+  RETURN_IF_ERROR(streams_.Enter(&handler));
+  absl::Cleanup leave = [this, &handler] { streams_.Leave(&handler); };
   LOG(Info) << "stream from " << context->peer() << " of image "
-            << start.image() << ", " << v1::Urgency_Name(start.urgency());
+            << admitted.image << ", " << v1::Urgency_Name(admitted.urgency);
   // Before the first page: the client knows that the stream is accepted.
-  context->AddInitialMetadata("pagelift-protocol",
+  context->AddInitialMetadata(kProtocolMetadata,
                               absl::StrCat(kProtocolVersion));
   stream->SendInitialMetadata();
-  return start.urgency() == v1::URGENCY_DEMAND ? handler.ServeDemand()
-                                               : handler.ServePrefetch();
-}
-
-bool PageService::Enter(FetchHandler* handler) {
-  absl::MutexLock lock(&mu_);
-  if (draining_) return false;
-  handlers_.insert(handler);
-  stats_.streams_open.store(handlers_.size());
-  return true;
-}
-
-void PageService::Leave(FetchHandler* handler) {
-  absl::MutexLock lock(&mu_);
-  handlers_.erase(handler);
-  stats_.streams_open.store(handlers_.size());
-}
-
-void PageService::Drain() {
-  absl::MutexLock lock(&mu_);
-  draining_ = true;
-  for (FetchHandler* handler : handlers_) handler->Drain();
+  return admitted.urgency == v1::URGENCY_DEMAND ? handler.ServeDemand()
+                                                : handler.ServePrefetch();
 }
 
 }  // namespace pagelift

@@ -1,21 +1,14 @@
 #ifndef PAGELIFT_LIB_TRANSPORT_PAGE_SERVICE_H_
 #define PAGELIFT_LIB_TRANSPORT_PAGE_SERVICE_H_
 
-#include <atomic>
-#include <cstdint>
-#include <memory>
-
-#include "absl/base/thread_annotations.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/sync_stream.h"
-#include "lib/transport/fetch_handler.h"
 #include "lib/transport/image_catalog.h"
+#include "lib/transport/stream_admission.h"
 #include "lib/transport/working_set_handler.h"
 #include "lib/workingset/working_set.h"
 #include "pagelift/v1/page_server.pb.h"
@@ -29,19 +22,13 @@ namespace pagelift {
 // mapped.
 class PageService : public grpc::Service {
  public:
-  struct Stats {
-    std::atomic<uint64_t> streams_open{0};
-  };
-
   // `catalog` must outlive the service.
   explicit PageService(ImageCatalog& catalog,
                        KeepWorkingSets keep = KeepWorkingSets::kNo);
 
-  const Stats& stats() const { return stats_; }
-
-  // Ends every stream as soon as what it was asked for is answered, and refuses
-  // new ones with kUnavailable. Clients go on at the next server of the image.
-  void Drain() ABSL_LOCKS_EXCLUDED(mu_);
+  // The FetchPages streams, those that are served elsewhere, too. To drain
+  // them: clients then go on at the next server of the image.
+  StreamAdmission& streams() { return streams_; }
 
  private:
   using FetchStream =
@@ -58,15 +45,10 @@ class PageService : public grpc::Service {
   grpc::Status FetchPages(grpc::ServerContext* context, FetchStream* stream);
 
   absl::Status Fetch(grpc::ServerContext* context, FetchStream* stream);
-  bool Enter(FetchHandler* handler) ABSL_LOCKS_EXCLUDED(mu_);
-  void Leave(FetchHandler* handler) ABSL_LOCKS_EXCLUDED(mu_);
 
   ImageCatalog& catalog_;
   const WorkingSetHandler working_sets_;
-  Stats stats_;
-  absl::Mutex mu_;
-  bool draining_ ABSL_GUARDED_BY(mu_) = false;
-  absl::flat_hash_set<FetchHandler*> handlers_ ABSL_GUARDED_BY(mu_);
+  StreamAdmission streams_;
 };
 
 }  // namespace pagelift

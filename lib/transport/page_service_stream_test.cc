@@ -4,18 +4,16 @@
 #include <map>
 #include <memory>
 #include <thread>
-#include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
-#include "lib/source/page_store.h"
 #include "lib/source/testing/fake_page_store.h"
+#include "lib/source/testing/gated_store.h"
 #include "lib/source/testing/page_pattern.h"
 #include "lib/transport/page_service.h"
+#include "lib/transport/testing/fetch_requests.h"
 #include "lib/transport/testing/page_service_test_base.h"
 #include "pagelift/v1/page_server.grpc.pb.h"
 
@@ -26,8 +24,7 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 TEST_F(PageServiceTest, RefusesAStreamThatDoesNotStart) {
-  v1::FetchRequest cancel;
-  cancel.mutable_cancel()->set_id(1);
+  const v1::FetchRequest cancel = Cancel(1);
   EXPECT_EQ(StatusAfter({}).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(StatusAfter({cancel}).error_code(),
             grpc::StatusCode::INVALID_ARGUMENT);
@@ -62,45 +59,6 @@ TEST_F(PageServiceTest, RefusesRequestsThatBreakTheRules) {
   }
 }
 
-// A store whose pages are read when the test lets them.
-class GatedStore : public PageStore {
- public:
-  explicit GatedStore(std::shared_ptr<const PageStore> store)
-      : store_(std::move(store)) {}
-  const ImageDescription& description() const override {
-    return store_->description();
-  }
-  absl::StatusOr<StoredRun> Read(ImageRange range) const override {
-    absl::MutexLock lock(&mu_);
-    ++reads_;
-    auto let = [this]()
-                   ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return allowed_ > 0; };
-    mu_.Await(absl::Condition(&let));
-    --allowed_;
-    return store_->Read({range.first, PageCount(1)});
-  }
-  PagesCheck Check(ImageRange range) const override {
-    return store_->Check(range);
-  }
-  void Allow(int reads) {
-    absl::MutexLock lock(&mu_);
-    allowed_ += reads;
-  }
-  void WaitForReads(int reads) {
-    auto came = [this, reads]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-      return reads_ >= reads;
-    };
-    absl::MutexLock lock(&mu_);
-    mu_.Await(absl::Condition(&came));
-  }
-
- private:
-  const std::shared_ptr<const PageStore> store_;
-  mutable absl::Mutex mu_;
-  mutable int allowed_ ABSL_GUARDED_BY(mu_) = 0;
-  mutable int reads_ ABSL_GUARDED_BY(mu_) = 0;
-};
-
 TEST_F(PageServiceTest, CancelTakesBackWhatIsNotSentYet) {
   auto gated = std::make_shared<GatedStore>(store_);
   catalog_.Put(kName, gated);
@@ -113,11 +71,7 @@ TEST_F(PageServiceTest, CancelTakesBackWhatIsNotSentYet) {
   EXPECT_EQ(batch.id(), 1u);
   // Request 1 is being answered, 2 waits, 3 is not known.
   gated->WaitForReads(2);
-  v1::FetchRequest cancel;
-  for (uint64_t id : {3, 1, 2}) {
-    cancel.mutable_cancel()->set_id(id);
-    call->stream->Write(cancel);
-  }
+  for (uint64_t id : {3, 1, 2}) call->stream->Write(Cancel(id));
   call->stream->WritesDone();
   // The page that is being read goes out or not, depending on who is first.
   gated->Allow(200);
@@ -138,7 +92,7 @@ TEST_F(PageServiceTest, DrainEndsIdleStreamsAndRefusesNewOnes) {
   std::unique_ptr<Call> prefetch = OpenStarted(v1::URGENCY_PREFETCH);
   demand->stream->WaitForInitialMetadata();
   prefetch->stream->WaitForInitialMetadata();
-  service_.Drain();
+  service_.streams().Drain();
   EXPECT_THAT(ReadAll(*demand), IsEmpty());
   EXPECT_THAT(ReadAll(*prefetch), IsEmpty());
   EXPECT_FALSE(demand->stream->Finish().ok());
@@ -153,7 +107,7 @@ TEST_F(PageServiceTest, DrainLetsAnswersUnderWayFinish) {
   std::unique_ptr<Call> call = OpenStarted(v1::URGENCY_DEMAND);
   call->stream->Write(Fetch(1, 0, 3));
   gated->WaitForReads(1);
-  service_.Drain();
+  service_.streams().Drain();
   gated->Allow(3);
   EXPECT_THAT(ReadAll(*call), SizeIs(3));
   EXPECT_EQ(call->stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
@@ -186,11 +140,11 @@ TEST_F(PageServiceTest, AStreamKeepsItsImageWhenTheNameMovesOn) {
 TEST_F(PageServiceTest, CountsOpenStreams) {
   std::unique_ptr<Call> call = OpenStarted(v1::URGENCY_DEMAND);
   call->stream->WaitForInitialMetadata();
-  EXPECT_EQ(service_.stats().streams_open, 1u);
+  EXPECT_EQ(service_.streams().open_streams(), 1u);
   call->stream->WritesDone();
   EXPECT_TRUE(call->stream->Finish().ok());
   server_.reset();
-  EXPECT_EQ(service_.stats().streams_open, 0u);
+  EXPECT_EQ(service_.streams().open_streams(), 0u);
 }
 
 }  // namespace

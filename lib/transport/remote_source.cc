@@ -43,8 +43,7 @@ absl::Status Explain(const grpc::Status& status, const std::string& address,
 absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::Open(
     const std::string& address, const std::string& image,
     absl::Duration deadline, absl::Duration patience) {
-  std::shared_ptr<grpc::Channel> channel =
-      NewPageChannel(address, ChannelUse::kBulk);
+  std::shared_ptr<grpc::Channel> channel = NewPageChannel(address);
   std::unique_ptr<v1::PageServer::Stub> stub = v1::PageServer::NewStub(channel);
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
@@ -73,13 +72,13 @@ absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::Open(
 RemoteSource::RemoteSource(std::string address, std::string image,
                            ImageDescription description,
                            absl::Duration patience,
-                           std::shared_ptr<grpc::Channel> bulk_channel)
+                           std::shared_ptr<grpc::Channel> channel)
     : address_(std::move(address)),
       image_(std::move(image)),
       description_(std::move(description)),
       patience_(patience),
-      bulk_channel_(std::move(bulk_channel)),
-      working_set_(bulk_channel_, image_, description_.content_id,
+      channel_(std::move(channel)),
+      working_set_(channel_, image_, description_.content_id,
                    description_.page_count) {}
 
 RemoteSource::~RemoteSource() { RemoteSource::Stop(); }
@@ -90,14 +89,11 @@ void RemoteSource::Start(PageSink* sink) {
   options.content_id = description_.content_id;
   options.patience = patience_;
   options.urgency = Urgency::kDemand;
-  streams_.push_back(std::make_unique<FetchStream>(
-      NewPageChannel(address_, ChannelUse::kDemand), options, sink));
+  streams_.push_back(std::make_unique<FetchStream>(address_, options, sink));
   options.urgency = Urgency::kPrefetch;
   options.max_batch_bytes = kBulkBatchBytes;
   for (int i = 0; i < kBulkStreams; ++i) {
-    streams_.push_back(std::make_unique<FetchStream>(
-        i == 0 ? bulk_channel_ : NewPageChannel(address_, ChannelUse::kBulk),
-        options, sink));
+    streams_.push_back(std::make_unique<FetchStream>(address_, options, sink));
   }
   std::vector<FetchStream*> watched;
   for (const auto& stream : streams_) watched.push_back(stream.get());

@@ -19,8 +19,8 @@
 
 namespace pagelift {
 
-// An image of a page server, over gRPC: one demand stream on a connection of
-// its own, and bulk streams and everything else on another.
+// An image of a page server: streams for demand and for bulk, each on a
+// connection of its own, and a channel of gRPC for everything else.
 //
 // Thread-safe. A server that is lost, or there but silent, is waited for, for
 // ever; the pages stay outstanding, and trouble() says why.
@@ -54,13 +54,13 @@ class RemoteSource : public PageSource {
  private:
   RemoteSource(std::string address, std::string image,
                ImageDescription description, absl::Duration patience,
-               std::shared_ptr<grpc::Channel> bulk_channel);
+               std::shared_ptr<grpc::Channel> channel);
 
   const std::string address_;
   const std::string image_;
   const ImageDescription description_;
   const absl::Duration patience_;
-  const std::shared_ptr<grpc::Channel> bulk_channel_;
+  const std::shared_ptr<grpc::Channel> channel_;
   const RemoteWorkingSet working_set_;
   // Set by Start(), then unchanged: demand first, then bulk.
   std::vector<std::unique_ptr<FetchStream>> streams_;

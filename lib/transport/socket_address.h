@@ -1,26 +1,59 @@
-#ifndef PAGELIFT_DAEMON_PAGE_SERVER_LISTEN_ADDRESS_H_
-#define PAGELIFT_DAEMON_PAGE_SERVER_LISTEN_ADDRESS_H_
+#ifndef PAGELIFT_LIB_TRANSPORT_SOCKET_ADDRESS_H_
+#define PAGELIFT_LIB_TRANSPORT_SOCKET_ADDRESS_H_
 
 #include <string>
+#include <vector>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "lib/base/unique_fd.h"
 
+// Where page servers are: HOST:PORT, [IPV6]:PORT, or unix:PATH.
 namespace pagelift {
 
-// An address to listen on: HOST:PORT, [IPV6]:PORT, or unix:PATH.
+// Sockets that listen on an address, on all that its name stands for.
+//
+// Thread-compatible. Takes a Unix socket's name away when it goes.
+class Listener {
+ public:
+  // Port 0 takes any. A Unix socket that nobody listens on any more is taken
+  // over; one that somebody does, or a file in its place, is kAlreadyExists.
+  static absl::StatusOr<Listener> ListenOn(const std::string& address);
+  ~Listener();
+  Listener(Listener&&) noexcept = default;
+  Listener& operator=(Listener&&) = delete;
 
-// Binds it and lets go, for an error that says what is wrong with it: gRPC does
-// not tell. A Unix socket that nobody listens on any more is fine; one that
-// somebody does, or a file in its place, is kAlreadyExists.
-absl::Status CheckCanListen(const std::string& address);
+  // They do not block.
+  const std::vector<UniqueFd>& sockets() const { return sockets_; }
+  // With the port that was chosen.
+  const std::string& address() const { return address_; }
+
+ private:
+  Listener(std::vector<UniqueFd> sockets, std::string address,
+           std::string path);
+
+  std::vector<UniqueFd> sockets_;
+  std::string address_;
+  std::string path_;  // Of a Unix socket, else empty.
+};
+
+// A connection to the first of the addresses behind `address` that takes one.
+// Waits `deadline` for each at most, and no longer than until `cancel`, a
+// descriptor, is readable: kCancelled. kUnavailable if none answers.
+absl::StatusOr<UniqueFd> ConnectTo(const std::string& address,
+                                   absl::Duration deadline, int cancel);
+
+// What both ends of a connection that carries pages want: no Nagle, and a dead
+// far end noticed within 15 s, silent or not. Without effect on Unix sockets.
+void TunePageSocket(int socket);
+
+// The far end of a connection, for people.
+std::string PeerOf(int socket);
 
 // Whether only this host can reach it.
 bool IsLocalAddress(absl::string_view address);
 
-// `address` with `port` in the place of its own, unless it has none.
-std::string WithPort(const std::string& address, int port);
-
 }  // namespace pagelift
 
-#endif  // PAGELIFT_DAEMON_PAGE_SERVER_LISTEN_ADDRESS_H_
+#endif  // PAGELIFT_LIB_TRANSPORT_SOCKET_ADDRESS_H_

@@ -3,16 +3,18 @@
 // only counts. Prints one line; the constants of lib/transport were chosen with
 // it.
 //
-//   transport_bench --batch=256 --frame=1024 --streams=1
+//   transport_bench --batch=256 --streams=1
 
 #include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -21,7 +23,7 @@
 #include "lib/base/log.h"
 #include "lib/source/testing/fake_page_store.h"
 #include "lib/source/testing/page_pattern.h"
-#include "lib/transport/channel.h"
+#include "lib/transport/door_server.h"
 #include "lib/transport/fetch_stream.h"
 #include "lib/transport/page_service.h"
 #include "lib/transport/testing/test_page_server.h"
@@ -34,8 +36,6 @@ constexpr char kName[] = "bench";
 struct BenchOptions {
   uint64_t mebibytes = 512;
   uint64_t batch_kib = 256;
-  int frame_kib = 1024;
-  int window_kib = 4096;
   int streams = 1;
   uint64_t request_kib = 256;
   uint64_t in_flight_kib = 4096;
@@ -74,14 +74,11 @@ class Bench {
   explicit Bench(const BenchOptions& options) : options_(options) {
     catalog_.Put(kName, store_);
     grpc::ServerBuilder builder;
-    ConfigurePageServer(builder);
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
-                             &port_);
-    builder.RegisterService(&service_);
-    server_ = builder.BuildAndStart();
-    CHECK(server_ != nullptr) << "no server";
+    absl::StatusOr<std::unique_ptr<DoorServer>> server =
+        DoorServer::Start("127.0.0.1:0", service_, builder);
+    CHECK(server.ok()) << server.status().ToString();
+    server_ = *std::move(server);
   }
-  ~Bench() { server_->Shutdown(absl::ToChronoTime(absl::Now())); }
 
   void Run() {
     // The first pass brings connections and page tables up.
@@ -89,28 +86,19 @@ class Bench {
     const double bulk = Bulk();
     std::vector<double> alone = RoundTrips();
     printf(
-        "batch %4lu KiB, frame %4d KiB, window %5d KiB, %d bulk: %7.1f MiB/s; "
-        "demand p50 %5.1f p99 %6.1f us\n",
-        options_.batch_kib, options_.frame_kib, options_.window_kib,
-        options_.streams, bulk, At(alone, 0.5), At(alone, 0.99));
+        "batch %4lu KiB, %d bulk: %7.1f MiB/s; demand p50 %5.1f p99 %6.1f us\n",
+        options_.batch_kib, options_.streams, bulk, At(alone, 0.5),
+        At(alone, 0.99));
   }
 
  private:
   std::unique_ptr<FetchStream> Connect(Urgency urgency, PageSink* sink) {
-    grpc::ChannelArguments args;
-    args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    args.SetInt(GRPC_ARG_HTTP2_MAX_FRAME_SIZE, options_.frame_kib << 10);
-    args.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES,
-                options_.window_kib << 10);
     FetchStream::Options stream;
     stream.image = kName;
     stream.content_id = store_->description().content_id;
     stream.urgency = urgency;
     stream.max_batch_bytes = static_cast<uint32_t>(options_.batch_kib << 10);
-    return std::make_unique<FetchStream>(
-        grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port_),
-                                  grpc::InsecureChannelCredentials(), args),
-        stream, sink);
+    return std::make_unique<FetchStream>(server_->address(), stream, sink);
   }
 
   // MiB/s of the whole image, with so much in flight.
@@ -167,8 +155,7 @@ class Bench {
       OneTaskImage(1, {PageId(0), PageCount(options_.mebibytes * 256)}));
   FakeCatalog catalog_;
   PageService service_{catalog_};
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<DoorServer> server_;
 };
 
 }  // namespace
@@ -181,8 +168,6 @@ int main(int argc, char* argv[]) {
                              "Measures fetching pages over loopback TCP.");
   line.Add({"size", 0, "MIB", "of the image", &options.mebibytes});
   line.Add({"batch", 0, "KIB", "the most in one message", &options.batch_kib});
-  line.Add({"frame", 0, "KIB", "HTTP/2 frame size", &options.frame_kib});
-  line.Add({"window", 0, "KIB", "HTTP/2 stream window", &options.window_kib});
   line.Add({"streams", 0, "N", "bulk streams", &options.streams});
   line.Add({"request", 0, "KIB", "in one request", &options.request_kib});
   line.Add({"in-flight", 0, "KIB", "asked for and not yet here",

@@ -26,21 +26,8 @@ PageServiceTest::PageServiceTest() {
 }
 
 v1::FetchRequest PageServiceTest::Start(v1::Urgency urgency) {
-  v1::FetchRequest request;
-  request.mutable_start()->set_image(kName);
-  request.mutable_start()->set_content_id(
-      OneTaskImage(1, {PageId(0), PageCount(1)}).content_id);
-  request.mutable_start()->set_urgency(urgency);
-  return request;
-}
-
-v1::FetchRequest PageServiceTest::Fetch(uint64_t id, uint64_t first,
-                                        uint64_t count) {
-  v1::FetchRequest request;
-  request.mutable_fetch()->set_id(id);
-  request.mutable_fetch()->set_first_page(first);
-  request.mutable_fetch()->set_page_count(count);
-  return request;
+  return pagelift::Start(
+      kName, OneTaskImage(1, {PageId(0), PageCount(1)}).content_id, urgency);
 }
 
 std::unique_ptr<PageServiceTest::Call> PageServiceTest::Open() {

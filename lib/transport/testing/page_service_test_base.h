@@ -12,6 +12,7 @@
 #include "lib/source/testing/fake_page_store.h"
 #include "lib/source/testing/page_pattern.h"
 #include "lib/transport/page_service.h"
+#include "lib/transport/testing/fetch_requests.h"
 #include "lib/transport/testing/test_page_server.h"
 #include "pagelift/v1/page_server.grpc.pb.h"
 
@@ -33,7 +34,6 @@ class PageServiceTest : public ::testing::Test {
   PageServiceTest();
 
   static v1::FetchRequest Start(v1::Urgency urgency);
-  static v1::FetchRequest Fetch(uint64_t id, uint64_t first, uint64_t count);
 
   std::unique_ptr<Call> Open();
   std::unique_ptr<Call> OpenStarted(v1::Urgency urgency);

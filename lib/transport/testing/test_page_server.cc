@@ -52,8 +52,16 @@ TestServer::TestServer(const std::string& socket, grpc::Service& service) {
   CHECK(server_ != nullptr) << "cannot listen on " << socket;
 }
 
+TestServer::TestServer(const std::string& socket, PageService& service) {
+  grpc::ServerBuilder builder;
+  absl::StatusOr<std::unique_ptr<DoorServer>> server =
+      DoorServer::Start(AddressOf(socket), service, builder);
+  CHECK(server.ok()) << server.status().ToString();
+  door_server_ = *std::move(server);
+}
+
 TestServer::~TestServer() {
-  server_->Shutdown(std::chrono::system_clock::now());
+  if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now());
 }
 
 }  // namespace pagelift

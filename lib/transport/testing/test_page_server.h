@@ -12,6 +12,7 @@
 #include "grpcpp/grpcpp.h"
 #include "lib/base/testing/temp_dir.h"
 #include "lib/source/page_store.h"
+#include "lib/transport/door_server.h"
 #include "lib/transport/image_catalog.h"
 #include "lib/transport/page_service.h"
 #include "lib/workingset/working_set_file.h"
@@ -42,12 +43,16 @@ class FakeCatalog : public ImageCatalog {
       images_ ABSL_GUARDED_BY(mu_);
 };
 
-// A service behind a real gRPC server on a Unix socket, which can be killed and
+// A service behind a real server on a Unix socket, which can be killed and
 // started again. Lives on the test's thread.
 class TestServer {
  public:
-  // REQUIRES: nothing listens on `socket`. `service` must outlive the server.
+  // gRPC's own server and nothing else: what a page server in another language
+  // is. REQUIRES: nothing listens on `socket`. `service` must outlive the
+  // server.
   TestServer(const std::string& socket, grpc::Service& service);
+  // A page server as pagelift-server has it.
+  TestServer(const std::string& socket, PageService& service);
   // Breaks off all streams, as a crash would.
   ~TestServer();
 
@@ -56,7 +61,8 @@ class TestServer {
   }
 
  private:
-  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<grpc::Server> server_;  // One of these.
+  std::unique_ptr<DoorServer> door_server_;
 };
 
 }  // namespace pagelift

@@ -1,0 +1,76 @@
+#ifndef PAGELIFT_LIB_TRANSPORT_FETCH_CALL_H_
+#define PAGELIFT_LIB_TRANSPORT_FETCH_CALL_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "lib/base/unique_fd.h"
+#include "lib/http2/message_assembler.h"
+#include "lib/http2/output_queue.h"
+#include "lib/http2/receive_buffer.h"
+#include "lib/http2/single_call.h"
+
+namespace pagelift {
+
+// The client's end of a FetchPages call, on a connection of its own.
+//
+// One thread opens, reads and destroys it. Write() and Cancel() may be called
+// from any thread: who writes puts the bytes into the socket himself, and who
+// reads takes them out of it, so no message passes from one thread to another.
+class FetchCall {
+ public:
+  explicit FetchCall(std::string address);
+  ~FetchCall();
+  FetchCall(const FetchCall&) = delete;
+  FetchCall& operator=(const FetchCall&) = delete;
+
+  // Connects, and makes the call with its first message.
+  absl::Status Open(absl::string_view first_message) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Waits until the server takes the call: true if it says so by
+  // kProtocolMetadata. False if it ends it, or takes it without.
+  bool WaitForAcceptance() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Sends a message; a failure is the reader's to notice. Waits for room in
+  // the socket, not for the server. REQUIRES: Open() succeeded.
+  void Write(absl::string_view message) ABSL_LOCKS_EXCLUDED(mu_);
+
+  // The next message, valid until the next call; null when no more will come.
+  const MessagePieces* Read() ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Why Open() failed, or no more messages come. OK: the server says so.
+  const absl::Status& end() const { return end_; }
+
+  // Ends the call; Open() and Read() return soon.
+  void Cancel();
+
+ private:
+  // Until something is known that was not: a message, headers, the end.
+  void ReceiveSome() ABSL_LOCKS_EXCLUDED(mu_);
+  absl::Status Flush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const std::string address_;
+  const UniqueFd cancel_;  // An eventfd: ends Open().
+  std::atomic<bool> cancelled_{false};
+  UniqueFd socket_;                 // Of the thread that opens.
+  std::atomic<int> connected_{-1};  // The same, once it is connected.
+
+  // Of the thread that reads.
+  ReceiveBuffer received_;
+  MessagePieces message_;
+  absl::Status end_;
+  bool ended_ = false;
+
+  absl::Mutex mu_;
+  std::unique_ptr<SingleCall> call_ ABSL_GUARDED_BY(mu_);
+  OutputQueue output_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_TRANSPORT_FETCH_CALL_H_

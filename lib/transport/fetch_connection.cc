@@ -1,0 +1,207 @@
+#include "lib/transport/fetch_connection.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/log.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/sys_error.h"
+#include "lib/transport/batch_writer.h"
+#include "lib/transport/description_proto.h"
+#include "lib/transport/fetch_method.h"
+#include "lib/transport/socket_address.h"
+
+namespace pagelift {
+namespace {
+
+// Requests are small; some hundred of them.
+constexpr size_t kReceiveBytes = 16 << 10;
+constexpr int kLingerMs = 1000;
+
+absl::StatusOr<v1::FetchRequest> Decode(const MessagePieces& pieces) {
+  std::string joined;
+  ByteSpan bytes;
+  if (pieces.size() == 1) {
+    bytes = pieces[0];
+  } else {
+    for (ByteSpan piece : pieces) {
+      joined.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+    }
+    bytes = BytesOf(joined);
+  }
+  v1::FetchRequest request;
+  if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::InvalidArgumentError("a request that cannot be parsed");
+  }
+  return request;
+}
+
+}  // namespace
+
+FetchConnection::FetchConnection(UniqueFd socket, std::string first_bytes,
+                                 StreamAdmission& streams)
+    : socket_(std::move(socket)),
+      streams_(streams),
+      peer_(PeerOf(socket_.get())),
+      received_(kReceiveBytes),
+      thread_([this, first = std::move(first_bytes)] { Run(first); }) {}
+
+FetchConnection::~FetchConnection() {
+  Break();
+  thread_.join();
+}
+
+void FetchConnection::Drain() {
+  draining_ = true;
+  // What came already is still read; then the end comes.
+  shutdown(socket_.get(), SHUT_RD);
+}
+
+void FetchConnection::Break() { shutdown(socket_.get(), SHUT_RDWR); }
+
+void FetchConnection::Run(const std::string& first_bytes) {
+  const absl::Status status = Serve(first_bytes);
+  if (entered_) streams_.Leave(this);
+  if (!status.ok()) {
+    LOG(Info) << "stream from " << peer_ << " ended: " << status.ToString();
+  }
+  Linger();
+  over_ = true;
+}
+
+absl::Status FetchConnection::Serve(const std::string& first_bytes) {
+  RETURN_IF_ERROR(call_->Receive(BytesOf(first_bytes)));
+  std::optional<absl::Status> end;
+  absl::Status taken;
+  while (true) {
+    if (taken.ok()) taken = TakeMessages();
+    if (!end.has_value()) {
+      end = End(taken);
+      if (end.has_value()) {
+        call_->Finish(*end);
+      } else if (HasRequests() && output_.empty() && !call_->has_unsent()) {
+        AnswerNext();
+      }
+    }
+    call_->Produce(output_);
+    ASSIGN_OR_RETURN(const bool flushed,
+                     output_.SendTo(socket_.get(), MSG_DONTWAIT));
+    if (call_->ended().has_value() && !call_->ended()->ok()) {
+      return *call_->ended();
+    }
+    if (end.has_value() && flushed && !call_->has_unsent()) return *end;
+    if (no_more_comes_ && (!draining_ || (flushed && call_->has_unsent()))) {
+      return absl::CancelledError("the client went away");
+    }
+    RETURN_IF_ERROR(ReceiveSome(flushed));
+  }
+}
+
+absl::Status FetchConnection::TakeMessages() {
+  MessageAssembler& messages = call_->messages();
+  while (messages.has_message()) {
+    ASSIGN_OR_RETURN(v1::FetchRequest request, Decode(messages.front()));
+    messages.Pop();
+    RETURN_IF_ERROR(admitted_.has_value() ? admitted_->queue.Enter(request)
+                                          : Start(request));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FetchConnection::Start(const v1::FetchRequest& first) {
+  for (const auto& [name, value] : call_->headers()) {
+    if (name == ":path" && value != kFetchPagesMethod) {
+      return absl::UnimplementedError(
+          absl::StrCat("a connection of its own is for ", kFetchPagesMethod));
+    }
+  }
+  ASSIGN_OR_RETURN(StreamAdmission::Admitted admitted, streams_.Admit(first));
+  RETURN_IF_ERROR(streams_.Enter(this));
+  entered_ = true;
+  LOG(Info) << "stream from " << peer_ << " of image " << admitted.image << ", "
+            << v1::Urgency_Name(admitted.urgency);
+  admitted_.emplace(std::move(admitted));
+  // Before the first page: the client knows that the stream is accepted.
+  call_->Accept({{kProtocolMetadata, absl::StrCat(kProtocolVersion)}});
+  return absl::OkStatus();
+}
+
+bool FetchConnection::HasRequests() const {
+  return admitted_.has_value() && !admitted_->queue.empty();
+}
+
+std::optional<absl::Status> FetchConnection::End(
+    const absl::Status& taken) const {
+  if (!taken.ok()) return taken;
+  if (HasRequests() || !output_.empty() || call_->has_unsent()) {
+    return std::nullopt;
+  }
+  if (draining_ && no_more_comes_) return ShuttingDownError();
+  if (!call_->ended().has_value()) return std::nullopt;
+  return admitted_.has_value()
+             ? absl::OkStatus()
+             : absl::InvalidArgumentError("the first request must be `start`");
+}
+
+void FetchConnection::AnswerNext() {
+  const FetchQueue::Turn turn = admitted_->queue.Next();
+  ImageRange rest = turn.range;
+  const EncodedBatch batch = AnswerTo(turn, admitted_->writer, &rest);
+  admitted_->queue.Answered(turn, rest);
+  call_->Send(batch.prefix, batch.pages);
+}
+
+absl::Status FetchConnection::ReceiveSome(bool flushed) {
+  if (no_more_comes_ && flushed) return absl::OkStatus();
+  int flags = 0;
+  if (!flushed) {
+    const short wanted =
+        static_cast<short>(POLLOUT | (no_more_comes_ ? 0 : POLLIN));
+    pollfd polled = {socket_.get(), wanted, 0};
+    if (poll(&polled, 1, -1) < 0 && errno != EINTR) return SysError("poll");
+    if ((polled.revents & POLLIN) == 0) return absl::OkStatus();
+    flags = MSG_DONTWAIT;
+  } else if (!call_->has_unsent() &&
+             (HasRequests() || call_->ended().has_value())) {
+    flags = MSG_DONTWAIT;  // There is more to do than to wait.
+  }
+  if (!call_->holds_bytes()) {
+    received_.Clear();
+  } else if (received_.full()) {
+    call_->messages().KeepPart();
+    received_.Clear();
+  }
+  const absl::Span<std::byte> space = received_.Space(kReceiveBytes);
+  const ssize_t came = recv(socket_.get(), space.data(), space.size(), flags);
+  if (came < 0) {
+    if (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK) {
+      return absl::OkStatus();
+    }
+    return SysError("receive");
+  }
+  no_more_comes_ = came == 0;
+  const absl::Status status =
+      call_->Receive(received_.Took(static_cast<size_t>(came)));
+  if (!status.ok()) {
+    // What HTTP/2 has to say of it; the rest is lost anyway.
+    call_->Produce(output_);
+    output_.SendTo(socket_.get(), MSG_DONTWAIT).IgnoreError();
+  }
+  return status;
+}
+
+void FetchConnection::Linger() {
+  shutdown(socket_.get(), SHUT_WR);
+  char ignored[4096];
+  pollfd polled = {socket_.get(), POLLIN, 0};
+  while (poll(&polled, 1, kLingerMs) > 0 &&
+         recv(socket_.get(), ignored, sizeof(ignored), MSG_DONTWAIT) > 0) {
+  }
+}
+
+}  // namespace pagelift

@@ -1,0 +1,76 @@
+#ifndef PAGELIFT_LIB_TRANSPORT_FETCH_CONNECTION_H_
+#define PAGELIFT_LIB_TRANSPORT_FETCH_CONNECTION_H_
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "absl/status/status.h"
+#include "lib/base/unique_fd.h"
+#include "lib/http2/output_queue.h"
+#include "lib/http2/receive_buffer.h"
+#include "lib/http2/single_call.h"
+#include "lib/transport/served_stream.h"
+#include "lib/transport/stream_admission.h"
+#include "pagelift/v1/page_server.pb.h"
+
+namespace pagelift {
+
+// The server's end of a connection that carries one FetchPages call.
+//
+// A thread of its own reads requests, finds pages and writes them: between a
+// request and its page there is nobody to wake. It looks for requests between
+// any two batches, so that a cancel overtakes what waits. Thread-safe.
+class FetchConnection : public ServedStream {
+ public:
+  // `first_bytes` have been read off `socket`. `streams` must outlive it.
+  FetchConnection(UniqueFd socket, std::string first_bytes,
+                  StreamAdmission& streams);
+  // Breaks off what is still going on.
+  ~FetchConnection() override;
+
+  void Drain() override;
+  // Ends at once. Does not wait.
+  void Break();
+  // The thread has done its work; destruction does not block.
+  bool is_over() const { return over_; }
+
+ private:
+  void Run(const std::string& first_bytes);
+  // How the stream ended.
+  absl::Status Serve(const std::string& first_bytes);
+  // All messages that came; an error is the stream's end.
+  absl::Status TakeMessages();
+  absl::Status Start(const v1::FetchRequest& first);
+  // How the stream is to end, if it is to.
+  std::optional<absl::Status> End(const absl::Status& taken) const;
+  bool HasRequests() const;
+  void AnswerNext();
+  // Waits as long as there is nothing else to do: unless `flushed`, also for
+  // room in the socket.
+  absl::Status ReceiveSome(bool flushed);
+  // Lets the client read all that was sent before the socket is closed.
+  void Linger();
+
+  const UniqueFd socket_;
+  StreamAdmission& streams_;
+  const std::string peer_;
+  std::atomic<bool> draining_{false};
+  std::atomic<bool> over_{false};
+
+  // Of the thread.
+  std::unique_ptr<SingleCall> call_ = SingleCall::Server();
+  ReceiveBuffer received_;
+  OutputQueue output_;
+  std::optional<StreamAdmission::Admitted> admitted_;
+  bool entered_ = false;
+  bool no_more_comes_ = false;  // The end of what can be read was reached.
+
+  std::thread thread_;  // Last: uses all of the above.
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_TRANSPORT_FETCH_CONNECTION_H_

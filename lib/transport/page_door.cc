@@ -1,0 +1,175 @@
+#include "lib/transport/page_door.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
+#include "lib/http2/first_bytes.h"
+
+namespace pagelift {
+namespace {
+
+// How long a connection may keep us waiting for its first bytes.
+constexpr absl::Duration kFirstBytesDeadline = absl::Seconds(20);
+constexpr size_t kMostNewcomers = 1024;
+constexpr size_t kMostConnections = 4096;
+// Out of descriptors: wait for some to be closed.
+constexpr int kAcceptPauseMs = 100;
+constexpr absl::Duration kOverInterval = absl::Milliseconds(5);
+
+}  // namespace
+
+PageDoor::PageDoor(Listener listener, StreamAdmission& streams, Others others)
+    : address_(listener.address()),
+      streams_(streams),
+      others_(std::move(others)),
+      stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      listener_(std::move(listener)),
+      thread_([this] { Run(); }) {
+  CHECK(stop_.valid()) << "no descriptor left";
+}
+
+PageDoor::~PageDoor() { Stop(absl::ZeroDuration()); }
+
+void PageDoor::Stop(absl::Duration deadline) {
+  {
+    absl::MutexLock lock(&mu_);
+    stopping_ = true;
+    for (const auto& connection : connections_) connection->Drain();
+  }
+  const uint64_t one = 1;
+  CHECK(write(stop_.get(), &one, sizeof(one)) == sizeof(one));
+  {
+    absl::MutexLock lock(&join_mu_);
+    if (thread_.joinable()) thread_.join();
+  }
+  const absl::Duration until = MonotonicNow() + deadline;
+  while (true) {
+    {
+      absl::MutexLock lock(&mu_);
+      ForgetThoseThatAreOver();
+      if (connections_.empty()) return;
+      if (MonotonicNow() >= until) break;
+    }
+    absl::SleepFor(kOverInterval);
+  }
+  absl::MutexLock lock(&mu_);
+  for (const auto& connection : connections_) connection->Break();
+  connections_.clear();
+}
+
+void PageDoor::Run() {
+  bool accepting = true;
+  while (true) {
+    std::vector<pollfd> polled = {{stop_.get(), POLLIN, 0}};
+    for (const UniqueFd& socket : listener_->sockets()) {
+      polled.push_back(
+          {socket.get(), static_cast<short>(accepting ? POLLIN : 0), 0});
+    }
+    for (const Newcomer& newcomer : newcomers_) {
+      polled.push_back({newcomer.socket.get(), POLLIN, 0});
+    }
+    int timeout = accepting ? -1 : kAcceptPauseMs;
+    if (accepting && !newcomers_.empty()) {
+      // The one that came first is the first to have waited too long.
+      const absl::Duration left =
+          newcomers_.front().since + kFirstBytesDeadline - MonotonicNow();
+      timeout = static_cast<int>(
+          std::max<int64_t>(absl::ToInt64Milliseconds(left) + 1, 0));
+    }
+    if (poll(polled.data(), polled.size(), timeout) < 0 && errno != EINTR) {
+      LOG(Error) << "poll: " << strerror(errno) << ": no more connections";
+      return;
+    }
+    if (polled[0].revents != 0) break;
+    size_t i = 1 + listener_->sockets().size();
+    for (auto it = newcomers_.begin(); it != newcomers_.end(); ++i) {
+      const bool waited = MonotonicNow() - it->since > kFirstBytesDeadline;
+      const bool stays = polled[i].revents == 0 ? !waited : Judge(*it);
+      it = stays ? std::next(it) : newcomers_.erase(it);
+    }
+    accepting = true;
+    for (size_t k = 0; k < listener_->sockets().size(); ++k) {
+      if (polled[1 + k].revents != 0 && !Accept(polled[1 + k].fd)) {
+        accepting = false;
+      }
+    }
+  }
+  newcomers_.clear();
+  listener_.reset();
+}
+
+bool PageDoor::Accept(int listener) {
+  while (true) {
+    UniqueFd socket(
+        accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!socket.valid()) {
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
+      LOG(Warning) << "cannot accept a connection: " << strerror(errno);
+      return false;
+    }
+    if (newcomers_.size() >= kMostNewcomers) {
+      LOG(Warning) << "too many connections that send nothing: one is refused";
+      continue;
+    }
+    TunePageSocket(socket.get());
+    newcomers_.push_back({std::move(socket), "", MonotonicNow()});
+    if (!Judge(newcomers_.back())) newcomers_.pop_back();
+  }
+}
+
+bool PageDoor::Judge(Newcomer& newcomer) {
+  char bytes[kMostFirstBytes];
+  const ssize_t came =
+      recv(newcomer.socket.get(), bytes, sizeof(bytes), MSG_DONTWAIT);
+  if (came < 0) return errno == EAGAIN || errno == EINTR;
+  if (came == 0) return false;
+  newcomer.bytes.append(bytes, static_cast<size_t>(came));
+  switch (JudgeFirstBytes(BytesOf(newcomer.bytes))) {
+    case FirstBytes::kTooFew:
+      return true;
+    case FirstBytes::kSingleCall:
+      Serve(newcomer);
+      return false;
+    case FirstBytes::kOther:
+      others_(std::move(newcomer.socket), std::move(newcomer.bytes));
+      return false;
+  }
+  return false;
+}
+
+void PageDoor::Serve(Newcomer& newcomer) {
+  absl::MutexLock lock(&mu_);
+  ForgetThoseThatAreOver();
+  if (stopping_) return;
+  if (connections_.size() >= kMostConnections) {
+    LOG(Warning) << "too many streams: that of "
+                 << PeerOf(newcomer.socket.get()) << " is refused";
+    return;
+  }
+  const int flags = fcntl(newcomer.socket.get(), F_GETFL);
+  fcntl(newcomer.socket.get(), F_SETFL, flags & ~O_NONBLOCK);
+  connections_.push_back(std::make_unique<FetchConnection>(
+      std::move(newcomer.socket), std::move(newcomer.bytes), streams_));
+}
+
+void PageDoor::ForgetThoseThatAreOver() {
+  connections_.remove_if(
+      [](const std::unique_ptr<FetchConnection>& connection) {
+        return connection->is_over();
+      });
+}
+
+}  // namespace pagelift

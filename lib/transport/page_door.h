@@ -1,0 +1,82 @@
+#ifndef PAGELIFT_LIB_TRANSPORT_PAGE_DOOR_H_
+#define PAGELIFT_LIB_TRANSPORT_PAGE_DOOR_H_
+
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "lib/base/unique_fd.h"
+#include "lib/transport/fetch_connection.h"
+#include "lib/transport/socket_address.h"
+#include "lib/transport/stream_admission.h"
+
+namespace pagelift {
+
+// Accepts a page server's connections and sorts them by their first bytes:
+// those that carry one FetchPages call are served here, each by a thread of its
+// own; gRPC's server gets the others.
+//
+// Thread-safe.
+class PageDoor {
+ public:
+  // A connection that is not for us, with what has been read off it. It does
+  // not block.
+  using Others = std::function<void(UniqueFd socket, std::string first_bytes)>;
+
+  // Accepts from now on. `others` is called on the door's thread; `streams`
+  // must outlive it.
+  PageDoor(Listener listener, StreamAdmission& streams, Others others);
+  // As Stop() with no time to lose.
+  ~PageDoor();
+  PageDoor(const PageDoor&) = delete;
+  PageDoor& operator=(const PageDoor&) = delete;
+
+  // With the port that was chosen.
+  const std::string& address() const { return address_; }
+
+  // Accepts no more, lets streams answer what they were asked, and breaks off
+  // after `deadline` what is then left. Idempotent.
+  void Stop(absl::Duration deadline) ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  // A connection whose first bytes do not tell yet.
+  struct Newcomer {
+    UniqueFd socket;
+    std::string bytes;
+    absl::Duration since;
+  };
+
+  void Run() ABSL_LOCKS_EXCLUDED(mu_);
+  // False if none was accepted for want of descriptors.
+  bool Accept(int listener);
+  // Reads on; false if `newcomer` is decided, or gone.
+  bool Judge(Newcomer& newcomer) ABSL_LOCKS_EXCLUDED(mu_);
+  void Serve(Newcomer& newcomer) ABSL_LOCKS_EXCLUDED(mu_);
+  void ForgetThoseThatAreOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  const std::string address_;
+  StreamAdmission& streams_;
+  const Others others_;
+  UniqueFd stop_;  // An eventfd.
+
+  // Of the thread.
+  std::optional<Listener> listener_;
+  std::list<Newcomer> newcomers_;
+
+  absl::Mutex mu_;
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  std::list<std::unique_ptr<FetchConnection>> connections_ ABSL_GUARDED_BY(mu_);
+
+  absl::Mutex join_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // Held to join thread_.
+  std::thread thread_;  // Last: uses all of the above.
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_TRANSPORT_PAGE_DOOR_H_

@@ -1,0 +1,58 @@
+#ifndef PAGELIFT_LIB_TRANSPORT_STREAM_ADMISSION_H_
+#define PAGELIFT_LIB_TRANSPORT_STREAM_ADMISSION_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "lib/transport/batch_writer.h"
+#include "lib/transport/fetch_queue.h"
+#include "lib/transport/image_catalog.h"
+#include "lib/transport/served_stream.h"
+#include "pagelift/v1/page_server.pb.h"
+
+namespace pagelift {
+
+// Judges the first message of FetchPages streams, and knows those that are
+// open, over whatever connection.
+//
+// Thread-safe.
+class StreamAdmission {
+ public:
+  // `catalog` must outlive it.
+  explicit StreamAdmission(ImageCatalog& catalog) : catalog_(catalog) {}
+
+  // What a stream needs to be served.
+  struct Admitted {
+    BatchWriter writer;
+    FetchQueue queue;
+    v1::Urgency urgency;
+    std::string image;
+  };
+  // The error is the stream's status.
+  absl::StatusOr<Admitted> Admit(const v1::FetchRequest& first) const;
+
+  // `stream` is served from now until Leave(). kUnavailable: no more are.
+  absl::Status Enter(ServedStream* stream) ABSL_LOCKS_EXCLUDED(mu_);
+  void Leave(ServedStream* stream) ABSL_LOCKS_EXCLUDED(mu_);
+  uint64_t open_streams() const ABSL_LOCKS_EXCLUDED(mu_);
+
+  // Drains all streams, and admits no more.
+  void Drain() ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  ImageCatalog& catalog_;
+  mutable absl::Mutex mu_;
+  bool draining_ ABSL_GUARDED_BY(mu_) = false;
+  absl::flat_hash_set<ServedStream*> streams_ ABSL_GUARDED_BY(mu_);
+};
+
+// How a stream ends that is drained.
+absl::Status ShuttingDownError();
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_TRANSPORT_STREAM_ADMISSION_H_
