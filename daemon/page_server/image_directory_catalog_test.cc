@@ -1,5 +1,6 @@
 #include "daemon/page_server/image_directory_catalog.h"
 
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
@@ -145,7 +147,8 @@ TEST_F(ImageDirectoryCatalogTest, AnotherCheckpointInThePlaceIsNoticed) {
   EXPECT_EQ(latter->description().page_count, PageCount(9));
   EXPECT_NE(former->description().content_id, latter->description().content_id);
   // Whoever has the former one reads on.
-  EXPECT_OK(former->Read({ImagePage(0), PageCount(4)}));
+  std::vector<std::byte> buffer(4 * kPageSize);
+  EXPECT_OK(former->Read({ImagePage(0), PageCount(4)}, absl::MakeSpan(buffer)));
 }
 
 TEST_F(ImageDirectoryCatalogTest, ARemovedCheckpointIsGone) {

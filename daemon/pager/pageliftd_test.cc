@@ -53,10 +53,11 @@ class HeldStore : public PageStore {
   const ImageDescription& description() const override {
     return pages_.description();
   }
-  absl::StatusOr<StoredRun> Read(ImageRange range) const override {
+  absl::StatusOr<PageCount> Read(ImageRange range,
+                                 absl::Span<std::byte> buffer) const override {
     absl::MutexLock lock(&mu_);
     mu_.Await(absl::Condition(&released_));
-    return pages_.Read(range);
+    return pages_.Read(range, buffer);
   }
   PagesCheck Check(ImageRange range) const override {
     return pages_.Check(range);

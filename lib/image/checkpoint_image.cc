@@ -1,12 +1,12 @@
 #include "lib/image/checkpoint_image.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "lib/base/fault_guard.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
@@ -45,9 +45,6 @@ class CheckpointImage::Builder {
       task.lazy_regions = images.layout().lazy_regions();
       RETURN_IF_ERROR(AddPages(images, &task));
       AddMustHavePages(images, &task);
-      for (PagesFile& file : std::move(images).TakeFiles()) {
-        image_.files_.push_back(std::move(file));
-      }
     }
     image_.description_.tasks.push_back(std::move(task));
     return absl::OkStatus();
@@ -65,7 +62,7 @@ class CheckpointImage::Builder {
         }
         AddExtent(pages, task);
         for (const LocatedPages& run : located) {
-          if (run.bytes == nullptr && mode_ == OpenMode::kRequireContents) {
+          if (run.file == nullptr && mode_ == OpenMode::kRequireContents) {
             return NoContents(task->pid, run.pages);
           }
           AddSegment(run);
@@ -125,20 +122,16 @@ class CheckpointImage::Builder {
       return std::nullopt;
     }
     const ImagePage image = extent->image + (page - extent->pages.first);
-    auto next = std::upper_bound(
-        image_.segments_.begin(), image_.segments_.end(), image,
-        [](ImagePage p, const Segment& s) { return p < s.range.first; });
-    const Segment& segment = *std::prev(next);
-    if (segment.bytes == nullptr) return std::nullopt;
+    const Segment& segment = image_.SegmentOf(image);
+    if (segment.file == nullptr) return std::nullopt;
+    std::array<std::byte, kPageSize> contents;
+    const PageCount offset = segment.offset + (image - segment.range.first);
+    if (!segment.file->Read(offset, absl::MakeSpan(contents)).ok()) {
+      return std::nullopt;
+    }
     uint64_t word = 0;
-    // The file may have been truncated since it was mapped.
-    const bool readable = RunGuarded([&] {
-      std::memcpy(&word,
-                  segment.bytes + (image - segment.range.first).bytes() +
-                      address % kPageSize,
-                  sizeof(word));
-    });
-    return readable ? std::make_optional(word) : std::nullopt;
+    std::memcpy(&word, contents.data() + address % kPageSize, sizeof(word));
+    return word;
   }
 
   static bool StartsRegion(const TaskDescription& task, PageId page) {
@@ -155,16 +148,15 @@ class CheckpointImage::Builder {
       count = count + run.pages.count;
     } else {
       image_.segments_.push_back(
-          {{ImagePage(total.raw()), run.pages.count}, run.bytes});
+          {{ImagePage(total.raw()), run.pages.count}, run.file, run.offset});
     }
     total = total + run.pages.count;
   }
 
   static bool Continues(const Segment& segment, const LocatedPages& run) {
-    if (segment.bytes == nullptr || run.bytes == nullptr) {
-      return segment.bytes == run.bytes;
-    }
-    return segment.bytes + segment.range.count.bytes() == run.bytes;
+    return segment.file == run.file &&
+           (run.file == nullptr ||
+            segment.offset + segment.range.count == run.offset);
   }
 
   CheckpointImage& image_;
@@ -188,7 +180,16 @@ absl::StatusOr<std::shared_ptr<const CheckpointImage>> CheckpointImage::Open(
   return std::shared_ptr<const CheckpointImage>(std::move(image));
 }
 
-absl::StatusOr<StoredRun> CheckpointImage::Read(ImageRange range) const {
+const CheckpointImage::Segment& CheckpointImage::SegmentOf(
+    ImagePage page) const {
+  auto next = std::upper_bound(
+      segments_.begin(), segments_.end(), page,
+      [](ImagePage p, const Segment& s) { return p < s.range.first; });
+  return *std::prev(next);
+}
+
+absl::StatusOr<PageCount> CheckpointImage::Read(
+    ImageRange range, absl::Span<std::byte> buffer) const {
   uint64_t total = description_.page_count.raw();
   if (range.empty() || range.first.raw() >= total ||
       range.count.raw() > total - range.first.raw()) {
@@ -196,29 +197,24 @@ absl::StatusOr<StoredRun> CheckpointImage::Read(ImageRange range) const {
         absl::StrCat("image pages from ", range.first.raw(), ", ",
                      range.count.raw(), " of them, of an image of ", total));
   }
-  auto next = std::upper_bound(
-      segments_.begin(), segments_.end(), range.first,
-      [](ImagePage page, const Segment& s) { return page < s.range.first; });
-  const Segment& segment = *std::prev(next);
-  ImageRange part = segment.range.Intersect(range);
-  if (segment.bytes == nullptr) {
+  const Segment& segment = SegmentOf(range.first);
+  const ImageRange part = segment.range.Intersect(range);
+  if (segment.file == nullptr) {
     return absl::NotFoundError(absl::StrCat("image pages ", ToString(part),
                                             " are with the page server"));
   }
-  PageCount skipped = part.first - segment.range.first;
-  return StoredRun{part.count,
-                   {segment.bytes + skipped.bytes(), part.count.bytes()}};
+  const PageCount count =
+      std::min(part.count, PageCount(buffer.size() / kPageSize));
+  return segment.file->Read(segment.offset + (part.first - segment.range.first),
+                            buffer.first(count.bytes()));
 }
 
 PagesCheck CheckpointImage::Check(ImageRange range) const {
-  const absl::StatusOr<StoredRun> run = Read(range);
-  CHECK(run.ok()) << run.status().ToString();
-  // Not by segment: what lies in two files may be one.
-  auto file = std::find_if(
-      files_.begin(), files_.end(),
-      [&](const PagesFile& f) { return f.Has(run->bytes.data()); });
-  CHECK(file != files_.end()) << "contents of " << range << " are of no file";
-  return file->Check(run->bytes);
+  const Segment& segment = SegmentOf(range.first);
+  CHECK(segment.file != nullptr) << "no file has contents of " << range;
+  const ImageRange part = segment.range.Intersect(range);
+  return segment.file->Check(
+      segment.offset + (part.first - segment.range.first), part.count);
 }
 
 }  // namespace pagelift

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "lib/image/pages_file.h"
 #include "lib/memory/page.h"
 #include "lib/source/image_description.h"
@@ -42,7 +43,8 @@ class CheckpointImage : public PageStore {
   const ImageDescription& description() const override { return description_; }
 
   // In addition to the contract: kNotFound for pages without contents.
-  absl::StatusOr<StoredRun> Read(ImageRange range) const override;
+  absl::StatusOr<PageCount> Read(ImageRange range,
+                                 absl::Span<std::byte> buffer) const override;
   PagesCheck Check(ImageRange range) const override;
 
   // Whether pages to be served come from a parent image. Restore would read
@@ -54,14 +56,17 @@ class CheckpointImage : public PageStore {
   // Image pages that lie one after the other in one file, or nowhere.
   struct Segment {
     ImageRange range;
-    const std::byte* bytes = nullptr;
+    std::shared_ptr<const PagesFile> file;  // Null: nowhere.
+    PageCount offset;                       // In it.
   };
 
   CheckpointImage() = default;
 
+  // The one that `page`, which the image has, is in.
+  const Segment& SegmentOf(ImagePage page) const;
+
   ImageDescription description_;
   std::vector<Segment> segments_;  // Cover [0, page_count), in order.
-  std::vector<PagesFile> files_;   // What segments point into.
   bool has_lazy_parent_pages_ = false;
 };
 

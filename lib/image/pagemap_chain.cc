@@ -21,7 +21,7 @@ absl::StatusOr<PagemapChain> PagemapChain::Open(
     ASSIGN_OR_RETURN(Pagemap pagemap,
                      DecodePagemap(directory.PathOf(name), contents));
     ASSIGN_OR_RETURN(
-        PagesFile file,
+        std::shared_ptr<const PagesFile> file,
         PagesFile::Open(directory, pagemap.pages_id, pagemap.present_pages));
     bool more = pagemap.has_parent_pages;
     result.levels_.push_back({std::move(pagemap), std::move(file)});
@@ -58,23 +58,16 @@ absl::Status PagemapChain::LocateFrom(
     PageRange part = entry->pages.Intersect(pages);
     if (entry->flags.present) {
       PageCount skipped = part.first - entry->pages.first;
-      located->push_back(
-          {part, file.Pages(entry->offset + skipped, part.count).data()});
+      located->push_back({part, file, entry->offset + skipped});
     } else if (entry->flags.in_parent) {
       RETURN_IF_ERROR(LocateFrom(level + 1, part, located));
     } else {
-      located->push_back({part, nullptr});
+      located->push_back({part, nullptr, PageCount(0)});
     }
     pages = PageRange::Between(part.limit(), pages.limit());
     ++entry;
   }
   return absl::OkStatus();
-}
-
-std::vector<PagesFile> PagemapChain::TakeFiles() && {
-  std::vector<PagesFile> files;
-  for (Level& level : levels_) files.push_back(std::move(level.file));
-  return files;
 }
 
 }  // namespace pagelift

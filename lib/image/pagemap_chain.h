@@ -1,8 +1,8 @@
 #ifndef PAGELIFT_LIB_IMAGE_PAGEMAP_CHAIN_H_
 #define PAGELIFT_LIB_IMAGE_PAGEMAP_CHAIN_H_
 
-#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -19,7 +19,8 @@ namespace pagelift {
 struct LocatedPages {
   PageRange pages;
   // Null if the image has no contents for them: they are with a page server.
-  const std::byte* bytes = nullptr;
+  std::shared_ptr<const PagesFile> file;
+  PageCount offset;  // In it.
 };
 
 // A task's pagemap with its pages file, and those of the parent images as far
@@ -41,13 +42,10 @@ class PagemapChain {
   absl::Status Locate(PageRange pages,
                       std::vector<LocatedPages>* located) const;
 
-  // Gives away what keeps located contents valid.
-  std::vector<PagesFile> TakeFiles() &&;
-
  private:
   struct Level {
     Pagemap pagemap;
-    PagesFile file;
+    std::shared_ptr<const PagesFile> file;
   };
 
   absl::Status LocateFrom(size_t level, PageRange pages,

@@ -1,14 +1,12 @@
 #include "lib/image/pages_file.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -17,7 +15,6 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
-#include "lib/uffd/refuse_holes.h"
 
 namespace pagelift {
 namespace {
@@ -44,24 +41,6 @@ absl::Status CheckNoHole(const std::string& path, int fd, uint64_t size) {
       "dumped; if only the copy was made sparse, copy it again without"));
 }
 
-// Whether reading a hole that is made later raises SIGBUS. That is needed where
-// it would fill the hole, which is on tmpfs.
-absl::StatusOr<bool> TryToRefuseHoles(const std::string& path, int fd,
-                                      absl::Span<const std::byte> mapping) {
-  const absl::Status refused = RefuseHoles(mapping);
-  if (refused.ok()) return true;
-  struct statfs system;
-  if (fstatfs(fd, &system) != 0) return SysError("statfs ", path);
-  if (system.f_type != TMPFS_MAGIC) return false;
-  return absl::FailedPreconditionError(absl::StrCat(
-      path,
-      " is on tmpfs, where a hole that is made in it while it is served "
-      "is noticed by userfaultfd(2) only: ",
-      refused.message(),
-      "; allow it in the container's seccomp profile, or copy the checkpoint "
-      "to a disk"));
-}
-
 // Where the file is now: what it was opened by may have been a way through
 // /proc.
 std::string PathOf(int fd) {
@@ -73,65 +52,58 @@ std::string PathOf(int fd) {
 
 }  // namespace
 
-absl::StatusOr<PagesFile> PagesFile::Open(const ImageDirectory& directory,
-                                          uint32_t pages_id, PageCount pages) {
+absl::StatusOr<std::shared_ptr<const PagesFile>> PagesFile::Open(
+    const ImageDirectory& directory, uint32_t pages_id, PageCount pages) {
+  // Not make_shared: the constructor is private.
+  std::shared_ptr<PagesFile> file(new PagesFile);
   std::string name = absl::StrCat("pages-", pages_id, ".img");
-  if (pages == PageCount(0) && !directory.Has(name)) return PagesFile();
+  if (pages == PageCount(0) && !directory.Has(name)) return file;
   const std::string path = directory.PathOf(name);
   ASSIGN_OR_RETURN(UniqueFd fd, directory.OpenFile(name));
   struct stat status;
   if (fstat(fd.get(), &status) != 0) return SysError("stat ", path);
   RETURN_IF_ERROR(CheckSize(path, status.st_size, pages));
-  if (pages == PageCount(0)) return PagesFile();
+  if (pages == PageCount(0)) return file;
   RETURN_IF_ERROR(CheckNoHole(path, fd.get(), status.st_size));
-  void* mapped = mmap(nullptr, pages.bytes(), PROT_READ, MAP_PRIVATE, fd.get(),
-                      /*offset=*/0);
-  if (mapped == MAP_FAILED) return SysError("map ", path);
-  PagesFile file;
-  file.bytes_ = {static_cast<const std::byte*>(mapped), pages.bytes()};
-  ASSIGN_OR_RETURN(file.refuses_holes_,
-                   TryToRefuseHoles(path, fd.get(), file.bytes_));
-  file.fd_ = std::move(fd);
+  file->fd_ = std::move(fd);
   return file;
 }
 
-PagesFile::~PagesFile() {
-  if (bytes_.empty()) return;
-  munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
-}
-
-PagesFile::PagesFile(PagesFile&& other) noexcept
-    : bytes_(std::exchange(other.bytes_, {})),
-      fd_(std::move(other.fd_)),
-      refuses_holes_(other.refuses_holes_) {}
-
-PagesFile& PagesFile::operator=(PagesFile&& other) noexcept {
-  std::swap(bytes_, other.bytes_);
-  std::swap(fd_, other.fd_);
-  std::swap(refuses_holes_, other.refuses_holes_);
-  return *this;
-}
-
-PagesCheck PagesFile::Check(absl::Span<const std::byte> pages) const {
-  const uint64_t offset = pages.data() - bytes_.data();
-  const PageCount count(std::min(pages.size(), bytes_.size() - offset) /
-                        kPageSize);
-  const PagesCheck intact{count, absl::OkStatus()};
-  if (!refuses_holes_) {
-    // The end of the file is a hole to the kernel.
-    const off_t hole = lseek(fd_.get(), offset, SEEK_HOLE);
-    // A file system that cannot tell says EINVAL, or that there is none.
-    if (hole < 0 && errno != ENXIO) return intact;
-    const PageCount before(hole < 0 ? 0 : (hole - offset) / kPageSize);
-    if (PageCount(0) < before) {
-      return {std::min(count, before), absl::OkStatus()};
+absl::StatusOr<PageCount> PagesFile::Read(PageCount offset,
+                                          absl::Span<std::byte> buffer) const {
+  size_t done = 0;
+  while (done < buffer.size()) {
+    const ssize_t n =
+        pread(fd_.get(), buffer.data() + done, buffer.size() - done,
+              static_cast<off_t>(offset.bytes() + done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && done < kPageSize) {
+      return absl::DataLossError(absl::StrCat(
+          PathOf(fd_.get()), " cannot be read at offset ", offset.bytes(), ": ",
+          strerror(errno), ": does its disk fail? Copy the checkpoint again"));
     }
+    if (n <= 0) break;
+    done += static_cast<size_t>(n);
   }
-  const off_t data = lseek(fd_.get(), offset, SEEK_DATA);
+  const PageCount count(done / kPageSize);
+  if (count == PageCount(0)) return Lost(offset.bytes(), PageCount(1)).status;
+  return count;
+}
+
+PagesCheck PagesFile::Check(PageCount first, PageCount count) const {
+  const uint64_t offset = first.bytes();
+  const PagesCheck intact{count, absl::OkStatus()};
+  // The end of the file is a hole to the kernel.
+  const off_t hole = lseek(fd_.get(), static_cast<off_t>(offset), SEEK_HOLE);
+  // A file system that cannot tell says EINVAL, or that there is none.
+  if (hole < 0 && errno != ENXIO) return intact;
+  const PageCount before(
+      hole < 0 ? 0 : (static_cast<uint64_t>(hole) - offset) / kPageSize);
+  if (PageCount(0) < before) return {std::min(count, before), absl::OkStatus()};
+  const off_t data = lseek(fd_.get(), static_cast<off_t>(offset), SEEK_DATA);
   if (data < 0) return errno == ENXIO ? Lost(offset, count) : intact;
-  const PageCount before((data - offset) / kPageSize);
-  if (refuses_holes_ && before == PageCount(0)) return intact;
-  return Lost(offset, std::clamp(before, PageCount(1), count));
+  const PageCount lost((static_cast<uint64_t>(data) - offset) / kPageSize);
+  return Lost(offset, std::clamp(lost, PageCount(1), count));
 }
 
 PagesCheck PagesFile::Lost(uint64_t offset, PageCount count) const {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -13,38 +14,27 @@
 
 namespace pagelift {
 
-// pages-N.img, mapped: page contents one after the other, nothing else.
+// pages-N.img: page contents one after the other, nothing else.
 //
-// Immutable. Reading what it hands out can raise SIGBUS if somebody truncates
-// the file, or makes a hole in it on tmpfs: see lib/base/fault_guard.h.
+// Immutable, thread-safe. The file may be removed, but not overwritten; what is
+// truncated away or punched out of it is lost.
 class PagesFile {
  public:
   // Checks that the file has exactly `pages` pages and no hole: a hole is what
-  // deduplication leaves, and would read as zeros. kFailedPrecondition if the
-  // file is on tmpfs and later holes would not be noticed.
-  static absl::StatusOr<PagesFile> Open(const ImageDirectory& directory,
-                                        uint32_t pages_id, PageCount pages);
+  // deduplication leaves, and would read as zeros.
+  static absl::StatusOr<std::shared_ptr<const PagesFile>> Open(
+      const ImageDirectory& directory, uint32_t pages_id, PageCount pages);
 
-  ~PagesFile();
-  PagesFile(PagesFile&& other) noexcept;
-  PagesFile& operator=(PagesFile&& other) noexcept;
-  PagesFile(const PagesFile&) = delete;
-  PagesFile& operator=(const PagesFile&) = delete;
+  // Reads the pages from `offset` on into `buffer`, all that it has room for or
+  // fewer, and returns how many: at least one. kDataLoss if the first one is
+  // not there, or cannot be read. REQUIRES: `buffer` is whole pages that were
+  // all in the file when it was opened, at least one.
+  absl::StatusOr<PageCount> Read(PageCount offset,
+                                 absl::Span<std::byte> buffer) const;
 
-  // REQUIRES: offset + count is within the file. Valid as long as the object,
-  // or the one it was moved to.
-  absl::Span<const std::byte> Pages(PageCount offset, PageCount count) const {
-    return bytes_.subspan(offset.bytes(), count.bytes());
-  }
-
-  // Whether this file's Pages() hand out what is at `bytes`.
-  bool Has(const std::byte* bytes) const {
-    return bytes >= bytes_.data() && bytes < bytes_.data() + bytes_.size();
-  }
-
-  // Whether pages that have been read as zeros, or could not be read, are still
-  // in the file. REQUIRES: `pages` is whole pages and begins in this file.
-  PagesCheck Check(absl::Span<const std::byte> pages) const;
+  // Whether `count` pages from `offset` on, which have been read as zeros or
+  // could not be read, are still in the file.
+  PagesCheck Check(PageCount offset, PageCount count) const;
 
  private:
   PagesFile() = default;
@@ -52,10 +42,7 @@ class PagesFile {
   // Says of `count` pages at byte `offset` that they are lost.
   PagesCheck Lost(uint64_t offset, PageCount count) const;
 
-  absl::Span<const std::byte> bytes_;  // Empty if there is no mapping.
-  UniqueFd fd_;
-  // Reading a hole raises SIGBUS: see lib/uffd/refuse_holes.h.
-  bool refuses_holes_ = false;
+  UniqueFd fd_;  // None if there are no pages.
 };
 
 }  // namespace pagelift

@@ -40,10 +40,6 @@ class TaskImage {
   // pointers in.
   std::vector<PageRange> ServedPages(const PagemapEntry& entry) const;
 
-  std::vector<PagesFile> TakeFiles() && {
-    return std::move(pagemaps_).TakeFiles();
-  }
-
  private:
   TaskImage(MemoryLayout layout, PagemapChain pagemaps);
 

@@ -1,6 +1,5 @@
 #include "lib/memory/zero_pages.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -17,10 +16,9 @@ bool IsZero(const std::byte* page) {
 
 }  // namespace
 
-ZeroRun FirstRun(absl::Span<const std::byte> bytes, PageCount most_data) {
-  uint64_t pages = bytes.size() / kPageSize;
+ZeroRun FirstRun(absl::Span<const std::byte> bytes) {
+  const uint64_t pages = bytes.size() / kPageSize;
   const bool zero = IsZero(bytes.data());
-  if (!zero) pages = std::min(pages, most_data.raw());
   uint64_t count = 1;
   while (count < pages && IsZero(bytes.data() + count * kPageSize) == zero) {
     ++count;

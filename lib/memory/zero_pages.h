@@ -14,11 +14,10 @@ struct ZeroRun {
   PageCount count;
 };
 
-// The longest such run at the beginning of `bytes`, a run of data cut at
-// `most_data` pages. A page that holds data costs one look at its first words
-// in most cases, a zero page 0.05 µs. REQUIRES: bytes.size() is a positive
-// multiple of the page size, `most_data` > 0.
-ZeroRun FirstRun(absl::Span<const std::byte> bytes, PageCount most_data);
+// The longest such run at the beginning of `bytes`. A page that holds data
+// costs one look at its first words in most cases, a zero page 0.05 µs.
+// REQUIRES: bytes.size() is a positive multiple of the page size.
+ZeroRun FirstRun(absl::Span<const std::byte> bytes);
 
 }  // namespace pagelift
 

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "lib/base/fault_guard.h"
 #include "lib/memory/zero_pages.h"
 
 namespace pagelift {
@@ -16,12 +15,21 @@ FoundPages Lost(PageCount count, absl::Status why) {
   return found;
 }
 
-FoundPages Unreadable(const PageStore& store, ImageRange range) {
-  PagesCheck check = store.Check(range);
-  if (!check.status.ok()) return Lost(check.count, std::move(check.status));
-  return Lost(PageCount(1),
-              absl::DataLossError("the image's file was truncated, or its disk "
-                                  "fails: copy the checkpoint again"));
+FoundPages Data(PageCount count, absl::Span<const std::byte> buffer) {
+  FoundPages found;
+  found.count = count;
+  found.bytes = buffer.first(count.bytes());
+  return found;
+}
+
+FoundPages Unreadable(const PageStore& store, ImageRange range,
+                      absl::Status why) {
+  // How far it is lost is known of pages that were taken out of the file.
+  if (absl::IsDataLoss(why)) {
+    PagesCheck check = store.Check(range);
+    if (!check.status.ok()) return Lost(check.count, std::move(check.status));
+  }
+  return Lost(PageCount(1), std::move(why));
 }
 
 FoundPages Zeros(const PageStore& store, ImageRange range) {
@@ -36,27 +44,25 @@ FoundPages Zeros(const PageStore& store, ImageRange range) {
 }  // namespace
 
 FoundPages FindFirstPages(const PageStore& store, ImageRange range,
-                          PageCount most_data) {
-  absl::StatusOr<StoredRun> run = store.Read(range);
-  // Of a failed read, only the first page is known to be bad.
-  if (!run.ok()) return Lost(PageCount(1), run.status());
-  // A page that cannot be read is told from those before it by halving the run
-  // until it is read or is that page.
-  for (PageCount count = run->count;; count = PageCount(count.raw() / 2)) {
-    const absl::Span<const std::byte> bytes = run->bytes.first(count.bytes());
-    ZeroRun first;
-    const bool read = RunGuarded([&] { first = FirstRun(bytes, most_data); });
-    if (read && first.zero) return Zeros(store, {range.first, first.count});
-    if (read) {
-      FoundPages found;
-      found.count = first.count;
-      found.bytes = bytes.first(first.count.bytes());
-      return found;
+                          absl::Span<std::byte> buffer) {
+  PageCount zeros;
+  while (zeros < range.count) {
+    const bool first = zeros == PageCount(0);
+    const absl::StatusOr<PageCount> read =
+        store.Read({range.first + zeros, range.count - zeros}, buffer);
+    if (!read.ok()) {
+      if (first) return Unreadable(store, range, read.status());
+      break;
     }
-    if (count == PageCount(1)) {
-      return Unreadable(store, {range.first, run->count});
+    const ZeroRun run = FirstRun(buffer.first(read->bytes()));
+    if (!run.zero) {
+      if (first) return Data(run.count, buffer);
+      break;
     }
+    zeros = zeros + run.count;
+    if (run.count < *read) break;
   }
+  return Zeros(store, {range.first, zeros});
 }
 
 }  // namespace pagelift

@@ -15,16 +15,17 @@ namespace pagelift {
 struct FoundPages {
   PageCount count;  // At least one.
   bool zero = false;
-  absl::Span<const std::byte> bytes;  // Of data, as StoredRun::bytes.
+  absl::Span<const std::byte> bytes;  // Of data: a part of the buffer.
   absl::Status lost;                  // Why, if they are.
 };
 
-// Looks at the first pages of `range`: the one place where it is decided
-// whether a page is zero, or has been lost since the store was opened. A run of
-// data is cut at `most_data`. Pages that hold data cost no system call, a run
-// of zeros costs one. REQUIRES: `range` is not empty, `most_data` > 0.
+// Reads the first pages of `range`: the one place where it is decided whether a
+// page is zero, or has been lost since the store was opened. A run of data is
+// no longer than `buffer`, which holds it; a run of zeros is as long as it is,
+// and the file is asked about it. REQUIRES: `range` is not empty, `buffer` is
+// whole pages, at least one.
 FoundPages FindFirstPages(const PageStore& store, ImageRange range,
-                          PageCount most_data);
+                          absl::Span<std::byte> buffer);
 
 }  // namespace pagelift
 

@@ -1,6 +1,10 @@
 #include "lib/source/found_pages.h"
 
+#include <cstddef>
+#include <vector>
+
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
@@ -21,8 +25,9 @@ ImageRange From(uint64_t first) {
 
 class FoundPagesTest : public ::testing::Test {
  protected:
-  FoundPages Find(uint64_t first, PageCount most_data = PageCount(kPages)) {
-    return FindFirstPages(store_, From(first), most_data);
+  FoundPages Find(uint64_t first, PageCount room = PageCount(kPages)) {
+    return FindFirstPages(store_, From(first),
+                          absl::MakeSpan(buffer_).first(room.bytes()));
   }
 
   void ExpectData(uint64_t first, uint64_t count) {
@@ -50,10 +55,11 @@ class FoundPagesTest : public ::testing::Test {
     EXPECT_THAT(found.bytes, IsEmpty());
   }
 
+  std::vector<std::byte> buffer_ = std::vector<std::byte>(kPages * kPageSize);
   FakePageStore store_{OneTaskImage(7, {PageId(0x1000), PageCount(kPages)})};
 };
 
-TEST_F(FoundPagesTest, DataIsCutAtTheMostAndNotAskedAbout) {
+TEST_F(FoundPagesTest, DataIsNoMoreThanTheRoomAndNotAskedAbout) {
   ExpectData(0, kPages);
   EXPECT_EQ(Find(3, PageCount(4)).count, PageCount(4));
   EXPECT_EQ(store_.checks(), 0);
@@ -65,6 +71,18 @@ TEST_F(FoundPagesTest, ARunOfZerosIsAskedAboutOnce) {
   ExpectZero(2, 5);
   EXPECT_EQ(store_.checks(), 1);
   ExpectData(7, 9);
+}
+
+TEST_F(FoundPagesTest, ZerosMayBeMoreThanTheRoom) {
+  store_.MakeZero({ImagePage(1), PageCount(9)});
+  for (uint64_t room : {1, 2, 3, 4, 9, 16}) {
+    const FoundPages found = Find(1, PageCount(room));
+    EXPECT_OK(found.lost);
+    EXPECT_TRUE(found.zero);
+    EXPECT_EQ(found.count, PageCount(9)) << room;
+  }
+  store_.Lose({ImagePage(6), PageCount(1)});
+  EXPECT_EQ(Find(1, PageCount(2)).count, PageCount(5));
 }
 
 TEST_F(FoundPagesTest, AHoleAmongZerosIsLostAndTheyAreNot) {

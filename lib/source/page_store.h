@@ -11,16 +11,6 @@
 
 namespace pagelift {
 
-// Contents of the first pages of a range, as they lie in memory.
-struct StoredRun {
-  PageCount count;  // At least one; may be fewer than were asked for.
-  // count * 4096 bytes, valid as long as the store. They are mapped from a
-  // file: reading them in our own code can raise SIGBUS if somebody truncates
-  // it, so it is done under lib/base/fault_guard.h; the kernel reading them
-  // (UFFDIO_COPY, sendmsg) reports EFAULT instead.
-  absl::Span<const std::byte> bytes;
-};
-
 // What the file itself says of the first pages of a range.
 struct PagesCheck {
   PageCount count;  // At least one.
@@ -31,20 +21,25 @@ struct PagesCheck {
 
 // The page contents of one checkpoint on this machine.
 //
-// Thread-safe, immutable. Held by shared_ptr, so that a message on its way to a
-// client keeps the mapping alive.
+// Thread-safe, immutable.
 class PageStore {
  public:
   virtual ~PageStore() = default;
   virtual const ImageDescription& description() const = 0;
 
-  // kOutOfRange for pages the image does not have, kDataLoss for pages that it
-  // should have and does not (a hole, a truncated file).
-  virtual absl::StatusOr<StoredRun> Read(ImageRange range) const = 0;
+  // Reads the first pages of `range` into `buffer`, as many as it has room for
+  // or fewer, and returns how many: at least one. Read, and not mapped: what is
+  // in the buffer stays as it was when it was looked at, and a page that is
+  // mapped costs a fault. May wait for a disk. kOutOfRange for pages the image
+  // does not have, kDataLoss for a page that it should have and does not (a
+  // truncated file, a disk that fails). REQUIRES: `buffer` is whole pages, at
+  // least one.
+  virtual absl::StatusOr<PageCount> Read(
+      ImageRange range, absl::Span<std::byte> buffer) const = 0;
 
-  // To be asked about pages that read as zeros or cannot be read, after that:
-  // they may have been taken out of the file since it was opened. REQUIRES:
-  // Read() returned contents of the first page of `range`.
+  // To be asked about pages that read as zeros or could not be read, after
+  // that: they may have been taken out of the file since it was opened.
+  // REQUIRES: the image has `range`.
   virtual PagesCheck Check(ImageRange range) const = 0;
 };
 

@@ -7,6 +7,13 @@
 #include "lib/source/found_pages.h"
 
 namespace pagelift {
+namespace {
+
+// Read at once, and installed while it is still in the processor's cache.
+constexpr PageCount kBufferPages(64);
+
+}  // namespace
+
 StoreSource::StoreSource(std::shared_ptr<const PageStore> store)
     : store_(std::move(store)) {}
 
@@ -22,15 +29,23 @@ void StoreSource::Start(PageSink* sink) {
 
 void StoreSource::Fetch(ImageRange range, Urgency urgency) {
   PageSink* sink;
+  Buffer buffer;
   {
     absl::MutexLock lock(&mu_);
     if (stopped_) return;
     CHECK(sink_ != nullptr) << "Fetch before Start";
     sink = sink_;
     ++fetches_under_way_;
+    if (!spare_.empty()) {
+      buffer = std::move(spare_.back());
+      spare_.pop_back();
+    }
   }
-  Deliver(range, urgency, sink);
+  // Not zeroed: what is not read into it is never touched.
+  if (buffer == nullptr) buffer.reset(new std::byte[kBufferPages.bytes()]);
+  Deliver(range, urgency, {buffer.get(), kBufferPages.bytes()}, sink);
   absl::MutexLock lock(&mu_);
+  spare_.push_back(std::move(buffer));
   --fetches_under_way_;
 }
 
@@ -48,11 +63,12 @@ std::string StoreSource::trouble() const {
   return absl::StrCat(lost, " pages of the image could not be read");
 }
 
-void StoreSource::Deliver(ImageRange range, Urgency urgency, PageSink* sink) {
+void StoreSource::Deliver(ImageRange range, Urgency urgency,
+                          absl::Span<std::byte> buffer, PageSink* sink) {
   ImageRange bad{range.first, PageCount(0)};
   absl::Status why;
   while (!range.empty() && !stopped_) {
-    const FoundPages found = FindFirstPages(*store_, range, range.count);
+    const FoundPages found = FindFirstPages(*store_, range, buffer);
     if (!bad.empty() && found.lost.code() != why.code()) {
       Report(bad, why, sink);
       bad.count = PageCount(0);

@@ -2,11 +2,14 @@
 #define PAGELIFT_LIB_SOURCE_STORE_SOURCE_H_
 
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "lib/source/page_source.h"
 #include "lib/source/page_store.h"
 
@@ -31,7 +34,10 @@ class StoreSource : public PageSource {
   std::string trouble() const override;
 
  private:
-  void Deliver(ImageRange range, Urgency urgency, PageSink* sink);
+  using Buffer = std::unique_ptr<std::byte[]>;
+
+  void Deliver(ImageRange range, Urgency urgency, absl::Span<std::byte> buffer,
+               PageSink* sink);
   void Report(ImageRange range, const absl::Status& status, PageSink* sink);
   bool Idle() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -42,6 +48,8 @@ class StoreSource : public PageSource {
   mutable absl::Mutex mu_;
   PageSink* sink_ ABSL_GUARDED_BY(mu_) = nullptr;
   int fetches_under_way_ ABSL_GUARDED_BY(mu_) = 0;
+  // As many as there ever were fetches at once: one can be within another.
+  std::vector<Buffer> spare_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace pagelift

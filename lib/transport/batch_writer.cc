@@ -7,8 +7,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/string_view.h"
-#include "lib/base/fault_guard.h"
-#include "lib/memory/zero_pages.h"
 #include "lib/source/found_pages.h"
 #include "lib/transport/page_batch_codec.h"
 
@@ -36,8 +34,8 @@ EncodedBatch ErrorBatch(uint64_t id, ImageRange range,
 }
 
 EncodedBatch AnswerTo(const FetchQueue::Turn& turn, const BatchWriter& writer,
-                      ImageRange* rest) {
-  if (!turn.cancelled) return writer.NextBatch(turn.id, rest);
+                      std::byte* buffer, ImageRange* rest) {
+  if (!turn.cancelled) return writer.NextBatch(turn.id, rest, buffer);
   *rest = ImageRange::Between(rest->limit(), rest->limit());
   return ErrorBatch(turn.id, turn.range, absl::CancelledError("cancelled"));
 }
@@ -46,37 +44,19 @@ BatchWriter::BatchWriter(std::shared_ptr<const PageStore> store,
                          PageCount most_per_batch)
     : store_(std::move(store)), most_per_batch_(most_per_batch) {}
 
-EncodedBatch BatchWriter::NextBatch(uint64_t id, ImageRange* range) const {
+EncodedBatch BatchWriter::NextBatch(uint64_t id, ImageRange* range,
+                                    std::byte* buffer) const {
+  const FoundPages found =
+      FindFirstPages(*store_, *range,
+                     {buffer, std::min(range->count, most_per_batch_).bytes()});
   PageBatchHeader header;
   header.id = id;
-  header.range = {range->first, PageCount(1)};
-  ByteSpan bytes;
-  absl::Status readable = FirstPages(*range, &header, &bytes);
+  header.range = {range->first, found.count};
+  header.zero = found.zero;
   *range = ImageRange::Between(header.range.limit(), range->limit());
-  if (!readable.ok()) return ErrorBatch(id, header.range, readable);
-  if (header.zero) bytes = {};
-  return {EncodePageBatchPrefix(header, bytes.size()), bytes};
-}
-
-absl::Status BatchWriter::FirstPages(ImageRange range, PageBatchHeader* header,
-                                     ByteSpan* bytes) const {
-  while (true) {
-    const FoundPages found = FindFirstPages(*store_, range, most_per_batch_);
-    header->range.count = found.count;
-    header->zero = found.zero;
-    header->checksum = 0;
-    *bytes = found.bytes;
-    if (!found.lost.ok() || found.zero) return found.lost;
-    // Looked at again: what is data still was data when it was summed. Pages
-    // that are taken out of the file later do not have this checksum.
-    bool still_data = false;
-    const bool read = RunGuarded([&] {
-      header->checksum = PageChecksum({*bytes});
-      const ZeroRun again = FirstRun(*bytes, found.count);
-      still_data = !again.zero && again.count == found.count;
-    });
-    if (read && still_data) return absl::OkStatus();
-  }
+  if (!found.lost.ok()) return ErrorBatch(id, header.range, found.lost);
+  if (!found.zero) header.checksum = PageChecksum({found.bytes});
+  return {EncodePageBatchPrefix(header, found.bytes.size()), found.bytes};
 }
 
 }  // namespace pagelift

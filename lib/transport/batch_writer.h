@@ -1,6 +1,7 @@
 #ifndef PAGELIFT_LIB_TRANSPORT_BATCH_WRITER_H_
 #define PAGELIFT_LIB_TRANSPORT_BATCH_WRITER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -10,43 +11,43 @@
 #include "lib/memory/page.h"
 #include "lib/source/page_store.h"
 #include "lib/transport/fetch_queue.h"
-#include "lib/transport/page_batch_codec.h"
 
 namespace pagelift {
 
-// A message: `prefix`, and then `pages`, which lie in the store.
+// A message: `prefix`, and then `pages`, which lie in the buffer that was
+// given.
 struct EncodedBatch {
   std::string prefix;
   ByteSpan pages;
 };
 
-// Turns a request into messages over a store's mapped pages: zero runs apart,
-// each message with its checksum, the pages themselves never copied by us.
+// Turns a request into messages over a store's pages: zero runs apart, each
+// message with its checksum.
 //
-// Thread-safe. Messages point into the store: it has to live as long as they.
+// Thread-safe.
 class BatchWriter {
  public:
   BatchWriter(std::shared_ptr<const PageStore> store, PageCount most_per_batch);
 
-  // The message that answers the first pages of `range`, which are taken off
-  // it. REQUIRES: `range` lies in the image and is not empty.
-  EncodedBatch NextBatch(uint64_t id, ImageRange* range) const;
+  // How large a buffer for NextBatch() is.
+  size_t buffer_bytes() const { return most_per_batch_.bytes(); }
 
-  const std::shared_ptr<const PageStore>& store() const { return store_; }
+  // The message that answers the first pages of `range`, which are taken off
+  // it; it points into `buffer`. REQUIRES: `range` lies in the image and is not
+  // empty; `buffer` has buffer_bytes(), or what the range needs if that is
+  // less.
+  EncodedBatch NextBatch(uint64_t id, ImageRange* range,
+                         std::byte* buffer) const;
 
  private:
-  // Fills in what is said of the first pages of `range`, and where they lie.
-  absl::Status FirstPages(ImageRange range, PageBatchHeader* header,
-                          ByteSpan* bytes) const;
-
   const std::shared_ptr<const PageStore> store_;
   const PageCount most_per_batch_;
 };
 
 // The next message for the request whose turn it is; what it answers is taken
-// off `rest`, which is the turn's range before.
+// off `rest`, which is the turn's range before. `buffer` as NextBatch()'s.
 EncodedBatch AnswerTo(const FetchQueue::Turn& turn, const BatchWriter& writer,
-                      ImageRange* rest);
+                      std::byte* buffer, ImageRange* rest);
 
 // A message that says that the pages cannot be had.
 EncodedBatch ErrorBatch(uint64_t id, ImageRange range,

@@ -125,6 +125,7 @@ absl::Status FetchConnection::Start(const v1::FetchRequest& first) {
   entered_ = true;
   LOG(Info) << "stream from " << peer_ << " of image " << admitted.image << ", "
             << v1::Urgency_Name(admitted.urgency);
+  buffer_.reset(new std::byte[admitted.writer.buffer_bytes()]);
   admitted_.emplace(std::move(admitted));
   // Before the first page: the client knows that the stream is accepted.
   call_->Accept({{kProtocolMetadata, absl::StrCat(kProtocolVersion)}});
@@ -151,7 +152,8 @@ std::optional<absl::Status> FetchConnection::End(
 void FetchConnection::AnswerNext() {
   const FetchQueue::Turn turn = admitted_->queue.Next();
   ImageRange rest = turn.range;
-  const EncodedBatch batch = AnswerTo(turn, admitted_->writer, &rest);
+  const EncodedBatch batch =
+      AnswerTo(turn, admitted_->writer, buffer_.get(), &rest);
   admitted_->queue.Answered(turn, rest);
   call_->Send(batch.prefix, batch.pages);
 }

@@ -2,6 +2,7 @@
 #define PAGELIFT_LIB_TRANSPORT_FETCH_CONNECTION_H_
 
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -65,6 +66,7 @@ class FetchConnection : public ServedStream {
   ReceiveBuffer received_;
   OutputQueue output_;
   std::optional<StreamAdmission::Admitted> admitted_;
+  std::unique_ptr<std::byte[]> buffer_;  // Of the batch that is being sent.
   bool entered_ = false;
   bool no_more_comes_ = false;  // The end of what can be read was reached.
 

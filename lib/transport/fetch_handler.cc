@@ -1,5 +1,6 @@
 #include "lib/transport/fetch_handler.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <thread>
@@ -7,25 +8,21 @@
 
 #include "grpcpp/support/slice.h"
 #include "lib/base/status_macros.h"
-#include "lib/source/page_store.h"
 #include "lib/transport/stream_admission.h"
 
 namespace pagelift {
 namespace {
 
-// The message as gRPC takes it: the pages are not copied, and hold on to their
-// store.
-grpc::ByteBuffer ToByteBuffer(EncodedBatch batch,
-                              std::shared_ptr<const PageStore> store) {
+using Buffer = std::unique_ptr<std::byte[]>;
+
+// The message as gRPC takes it: the pages are not copied, and own their buffer.
+grpc::ByteBuffer ToByteBuffer(const EncodedBatch& batch, Buffer buffer) {
   grpc::Slice prefix(batch.prefix);
   if (batch.pages.empty()) return grpc::ByteBuffer(&prefix, 1);
-  auto* hold = new std::shared_ptr<const PageStore>(std::move(store));
+  std::byte* owned = buffer.release();
   grpc::Slice pages(
-      const_cast<std::byte*>(batch.pages.data()), batch.pages.size(),
-      [](void* held) {
-        delete static_cast<std::shared_ptr<const PageStore>*>(held);
-      },
-      hold);
+      owned, batch.pages.size(),
+      [](void* held) { delete[] static_cast<std::byte*>(held); }, owned);
   grpc::Slice slices[] = {prefix, pages};
   return grpc::ByteBuffer(slices, 2);
 }
@@ -90,10 +87,12 @@ bool FetchHandler::NextMessage(bool wait, grpc::ByteBuffer* message) {
     const FetchQueue::Turn turn = queue_.Next();
     mu_.Unlock();
     ImageRange rest = turn.range;
-    EncodedBatch batch = AnswerTo(turn, writer_, &rest);  // From a disk, maybe.
+    Buffer buffer(new std::byte[std::min(writer_.buffer_bytes(),
+                                         turn.range.count.bytes())]);
+    const EncodedBatch batch = AnswerTo(turn, writer_, buffer.get(), &rest);
     mu_.Lock();
     if (!queue_.Answered(turn, rest)) continue;
-    *message = ToByteBuffer(std::move(batch), writer_.store());
+    *message = ToByteBuffer(batch, std::move(buffer));
     return true;
   }
 }

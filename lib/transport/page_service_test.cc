@@ -155,7 +155,8 @@ TEST_F(PageServiceTest, ErrorMessagesAreValidUtf8) {
     const ImageDescription& description() const override {
       return description_;
     }
-    absl::StatusOr<StoredRun> Read(ImageRange) const override {
+    absl::StatusOr<PageCount> Read(ImageRange,
+                                   absl::Span<std::byte>) const override {
       return absl::DataLossError("no \xff\xfe file");
     }
     PagesCheck Check(ImageRange range) const override {

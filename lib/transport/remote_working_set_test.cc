@@ -44,7 +44,8 @@ class EmptyStore : public PageStore {
   explicit EmptyStore(ImageDescription description)
       : description_(std::move(description)) {}
   const ImageDescription& description() const override { return description_; }
-  absl::StatusOr<StoredRun> Read(ImageRange) const override {
+  absl::StatusOr<PageCount> Read(ImageRange,
+                                 absl::Span<std::byte>) const override {
     return absl::DataLossError("no contents");
   }
   PagesCheck Check(ImageRange range) const override {

@@ -64,7 +64,8 @@ void FakePageStore::TruncateAt(ImagePage first) {
   CHECK(ftruncate(file_.get(), PageCount(first.raw()).bytes()) == 0) << "cut";
 }
 
-absl::StatusOr<StoredRun> FakePageStore::Read(ImageRange range) const {
+absl::StatusOr<PageCount> FakePageStore::Read(
+    ImageRange range, absl::Span<std::byte> buffer) const {
   if (range.empty() ||
       ImagePage(description_.page_count.raw()) < range.limit()) {
     return absl::OutOfRangeError(absl::StrCat("no pages ", ToString(range)));
@@ -77,10 +78,15 @@ absl::StatusOr<StoredRun> FakePageStore::Read(ImageRange range) const {
     ImageRange common = lost.Intersect(range);
     if (!common.empty()) range.count = common.first - range.first;
   }
-  range.count = std::min(range.count, most_);
-  return StoredRun{
-      range.count,
-      {bytes_ + PageCount(range.first.raw()).bytes(), range.count.bytes()}};
+  const PageCount room(buffer.size() / kPageSize);
+  const PageCount count = std::min({range.count, most_, room});
+  const ssize_t n =
+      pread(file_.get(), buffer.data(), count.bytes(),
+            static_cast<off_t>(PageCount(range.first.raw()).bytes()));
+  CHECK(n >= 0) << "pread";
+  const PageCount read(static_cast<size_t>(n) / kPageSize);
+  if (read == PageCount(0)) return absl::DataLossError("truncated");
+  return read;
 }
 
 PagesCheck FakePageStore::Check(ImageRange range) const {

@@ -7,13 +7,14 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "lib/base/unique_fd.h"
 #include "lib/source/page_store.h"
 
 namespace pagelift {
 
-// A page store in which page p reads as PatternOf(p), in a mapped file, as the
-// real ones are.
+// A page store in which page p reads as PatternOf(p), in a file, as the real
+// ones are.
 //
 // Thread-safe.
 class FakePageStore : public PageStore {
@@ -30,12 +31,12 @@ class FakePageStore : public PageStore {
   int checks() const;
   // No Read() returns more than `most` pages.
   void LimitRuns(PageCount most);
-  // Cuts the file under the mapping: Read() still hands out the pages from
-  // `first` on, and touching them raises SIGBUS.
+  // Cuts the file: the pages from `first` on cannot be read any more.
   void TruncateAt(ImagePage first);
 
   const ImageDescription& description() const override { return description_; }
-  absl::StatusOr<StoredRun> Read(ImageRange range) const override;
+  absl::StatusOr<PageCount> Read(ImageRange range,
+                                 absl::Span<std::byte> buffer) const override;
   PagesCheck Check(ImageRange range) const override;
 
  private:

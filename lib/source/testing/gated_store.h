@@ -1,12 +1,14 @@
 #ifndef PAGELIFT_LIB_SOURCE_TESTING_GATED_STORE_H_
 #define PAGELIFT_LIB_SOURCE_TESTING_GATED_STORE_H_
 
+#include <cstddef>
 #include <memory>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "lib/source/page_store.h"
 
 namespace pagelift {
@@ -21,14 +23,15 @@ class GatedStore : public PageStore {
   const ImageDescription& description() const override {
     return store_->description();
   }
-  absl::StatusOr<StoredRun> Read(ImageRange range) const override {
+  absl::StatusOr<PageCount> Read(ImageRange range,
+                                 absl::Span<std::byte> buffer) const override {
     absl::MutexLock lock(&mu_);
     ++reads_;
     auto let = [this]()
                    ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return allowed_ > 0; };
     mu_.Await(absl::Condition(&let));
     --allowed_;
-    return store_->Read({range.first, PageCount(1)});
+    return store_->Read({range.first, PageCount(1)}, buffer);
   }
   PagesCheck Check(ImageRange range) const override {
     return store_->Check(range);
