@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from harness import tools
 from harness.scene import Scene
 
+from . import replying
 from .contenders import CONTENDERS, FAULT_CONTENDERS, LOCAL, REMOTE
 from .contenders import Contender, Floor, Link
 from .workload import Touching, TouchWorkload
@@ -101,6 +102,27 @@ class Comparison:
               flush=True)
         self.runs.append(run)
 
+    def measure_replies(self, program: str, repetitions: int) -> None:
+        """Restores of a whole program, until it replies."""
+        title = f"{program}, time to first reply"
+
+        def take(kind: type, result: dict | Exception) -> None:
+            run = {"setting": title, "program": program,
+                   "contender": kind.name, "load_before": os.getloadavg()[0]}
+            if isinstance(result, Exception):
+                run["error"] = f"{type(result).__name__}: {result}"
+                told = run["error"]
+            else:
+                run |= result
+                told = f"replied after {run['reply_ms']:.0f} ms"
+            print(f"  {title}, {kind.name}: {told}", file=sys.stderr,
+                  flush=True)
+            self.runs.append(run)
+
+        with Scene(f"bench-{program}") as scene:
+            self._note_noise(scene)
+            replying.measure(scene, program, repetitions, take)
+
     def _note_noise(self, scene: Scene) -> None:
         noise = json.loads(
             scene.destination.run([tools.bench("floor"), "noise"]))
@@ -127,6 +149,11 @@ def settings_for(only: str | None, mib: int,
                    [Setting(REMOTE, "random", max(1, link_mib // 4),
                             Link(0.5, 100))]]
     return groups
+
+
+def programs_for(only: str | None) -> list[str]:
+    """The whole programs that the table has."""
+    return list(replying.programs()) if only in (None, "programs") else []
 
 
 def _rotated(contenders: tuple[type[Contender], ...],

@@ -179,7 +179,8 @@ class Pagelift(_Restoring):
             listen = f"{self._scene.source.address}:{_SERVER_PORT}"
             self._serve("server", "pagelift-server", self._scene.source,
                         [tools.pagelift("pagelift-server"), "--listen", listen,
-                         "--image", f"{_NAME}={self._workload.images}"],
+                         "--image", f"{_NAME}={self._workload.images}",
+                         *self._server_options()],
                         "--ready-fd", work / "server.log")
             address, port = self._way_to_server(work)
             self._source = f"grpc://{address}:{port}/{_NAME}"
@@ -193,8 +194,15 @@ class Pagelift(_Restoring):
                 tools.pagelift("pagelift"), "restore", "--images", self._images,
                 "--source", self._source, "--work-dir", work,
                 "--criu", tools.criu(), "--control", work / "control",
-                "--prefetch", self._prefetch, *self._wait_option(), "--json",
+                "--prefetch", self._prefetch, *self._restore_options(),
+                *self._wait_option(), "--json",
                 "--", "--log-file", "restore.log"]
+
+    def _server_options(self) -> list[str]:
+        return []
+
+    def _restore_options(self) -> list[str]:
+        return []
 
     def _wait_option(self) -> list[str]:
         return ["--wait"]

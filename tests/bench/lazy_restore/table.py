@@ -1,7 +1,7 @@
 """The comparison as people read it."""
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from .comparison import Comparison
 from .contenders import CONTENDERS
@@ -32,13 +32,21 @@ _ROWS: list[tuple[str, Callable[[dict], float | None]]] = [
 ]
 
 
+_REPLY_ROWS: list[tuple[str, Callable[[dict], float | None]]] = [
+    ("restore begun to reply, ms", field("reply_ms")),
+    ("fetched by demand, pages", field("demand_fetches")),
+    ("all pages in, ms", field("all_in_ms")),
+]
+
+
 def render(comparison: Comparison, mib: int, link_mib: int) -> str:
     """Medians, with the least and the most."""
     lines = [*_machine_lines(comparison)]
     titles = dict.fromkeys(run["setting"] for run in comparison.runs)
     for title in titles:
         runs = [run for run in comparison.runs if run["setting"] == title]
-        lines += ["", *_block(title, runs)]
+        block = _reply_block if "program" in runs[0] else _block
+        lines += ["", *block(title, runs)]
     lines += ["", "CPU and memory of the floor are of its pager and of the "
               "program that touches, in one process."]
     lines += ["", "targets:", *verdicts(comparison.runs, mib, link_mib)]
@@ -85,13 +93,25 @@ def _block(title: str, runs: list[dict]) -> Iterator[str]:
                      _ratio(ours, criu), _ratio(ours, floor)])
 
 
-def _line(cells: list[str]) -> str:
+def _reply_block(title: str, runs: list[dict]) -> Iterator[str]:
+    names = list(dict.fromkeys(run["contender"] for run in runs))
+    widths = (_WIDTHS[0], *(_WIDTHS[1] for _ in names))
+    yield title
+    yield _line(["  median (least–most)", *names], widths)
+    for label, get in _REPLY_ROWS:
+        values = {name: [value for run in runs if run["contender"] == name
+                         and (value := get(run)) is not None]
+                  for name in names}
+        yield _line([label, *(_spread(values[name]) for name in names)], widths)
+
+
+def _line(cells: list[str], widths: Sequence[int] = _WIDTHS) -> str:
     first, *rest = cells
-    if len(first) > _WIDTHS[0]:
+    if len(first) > widths[0]:
         # The title of a block has a line of its own.
         return first + "\n" + _line(["", *rest])
-    return (first.ljust(_WIDTHS[0]) + "".join(
-        cell.rjust(width) for cell, width in zip(rest, _WIDTHS[1:]))).rstrip()
+    return (first.ljust(widths[0]) + "".join(
+        cell.rjust(width) for cell, width in zip(rest, widths[1:]))).rstrip()
 
 
 def _spread(values: list[float]) -> str:

@@ -62,6 +62,19 @@ _ALL_IN = field("all_in_ms")
 _P50 = field("blocked_us", "p50")
 _P99 = field("blocked_us", "p99")
 _WIRE = field("wire_per_byte")
+_FETCHES = field("demand_fetches")
+_REPLY = field("reply_ms")
+
+
+def reply_targets(program: str) -> list[Target]:
+    title = f"{program}, time to first reply"
+    second = "second restore"
+    return [
+        Target(f"{program}: faults, second / no prefetch", 0.05,
+               (title, second, _FETCHES), (title, "no prefetch", _FETCHES)),
+        Target(f"{program}: first reply / all local", 1.2,
+               (title, second, _REPLY), (title, "all local", _REPLY)),
+    ]
 
 
 def targets(mib: int, link_mib: int) -> list[Target]:
@@ -96,9 +109,12 @@ def targets(mib: int, link_mib: int) -> list[Target]:
 def verdicts(runs: list[dict], mib: int, link_mib: int) -> Iterator[str]:
     """A line for each target that was measured."""
     good = [run for run in runs if "error" not in run]
-    for target in targets(mib, link_mib):
+    programs = dict.fromkeys(run["program"] for run in good
+                             if "program" in run)
+    for target in [*targets(mib, link_mib),
+                   *(t for p in programs for t in reply_targets(p))]:
         ratio = target.ratio(good)
         if ratio is None:
             continue
         met = "met" if ratio <= target.most else "MISSED"
-        yield f"{target.what:32} {ratio:8.3f}   at most {target.most:<6.3g} {met}"
+        yield f"{target.what:38} {ratio:8.3f}   at most {target.most:<6.3g} {met}"

@@ -1,0 +1,215 @@
+"""How soon whole programs reply after they were restored, and for how many
+pages somebody had to wait, with and without a recording of an earlier restore."""
+
+import contextlib
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from harness import checkpoint as checkpoints
+from harness import tools
+from harness.images import copy_without_lazy_pages
+from harness.namespaces import Failed, Host
+from harness.redis_workload import RedisWorkload, connection, exchange
+from harness.scene import Scene
+from harness.waiting import nothing
+from harness.workloads import CommandedTarget, Workload
+
+from .contenders import LOCAL, REMOTE, DemandOnly, Pagelift
+from .measured import Measured
+from .workload import Deadline, Touching
+
+_JAVA_ENTRIES = 120_000
+_JAVA_QUERIES = 2000
+
+
+class _Redis(RedisWorkload):
+    """Replies when a twentieth of its keys has been read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Far from each other, and not in the order of memory.
+        self._asked = self.data.read[::20]
+
+    def verify(self, guest: Host, state: Path,
+               meanwhile: Callable[[], None] = nothing) -> str:
+        del state
+        with connection(guest, meanwhile) as redis:
+            for batch in self._asked:
+                exchange(redis, batch)
+        return "OK"
+
+
+class _Java(CommandedTarget):
+
+    def __init__(self) -> None:
+        super().__init__("QueryTarget")
+        self.comm = "java"
+
+    def start(self, host: Host, state: Path) -> None:
+        subprocess.run([tools.system("javac"), "-d", state / "classes",
+                        tools.target("QueryTarget.java")],
+                       check=True, stdin=subprocess.DEVNULL)
+        super().start(host, state)
+
+    def _command(self, state: Path) -> list[str | Path]:
+        return [tools.system("java"), "-XX:+UseG1GC", "-Xms256m", "-Xmx512m",
+                # It would map a file in /tmp, which the checkpoint lacks.
+                "-XX:-UsePerfData",
+                "-cp", state / "classes", "QueryTarget", state,
+                str(_JAVA_ENTRIES), str(_JAVA_QUERIES)]
+
+
+def programs() -> dict[str, Callable[[], Workload]]:
+    """Those that can be run here."""
+    found: dict[str, Callable[[], Workload]] = {
+        "redis": _Redis,
+        "sqlite": lambda: CommandedTarget("query_target.py"),
+    }
+    if shutil.which("javac", path="/usr/local/bin:/usr/bin"):
+        found["jvm"] = _Java
+    return found
+
+
+class ReplyingProgram:
+    """A program, checkpointed once; what contenders want of a workload."""
+
+    def __init__(self, scene: Scene, name: str) -> None:
+        self._scene = scene
+        self._workload = programs()[name]()
+        state = scene.make_folder("state")
+        self._workload.start(scene.source, state)
+        self._checkpoint = checkpoints.dump(scene, state, self._workload.comm)
+        self.images = self._checkpoint.images
+        self.images_without_pages = scene.folder / "images-without-pages"
+        copy_without_lazy_pages(self.images, self.images_without_pages)
+        size = sum(file.stat().st_size
+                   for file in self.images.glob("pages-*.img"))
+        self.mib = size / (1 << 20)
+        self.pages = size // 4096
+
+    @contextlib.contextmanager
+    def guest(self) -> Iterator[tuple[Host, Path, Path]]:
+        """A guest of the destination host; the program's state folder and one
+        for work."""
+        name = self._scene.next_restore_name()
+        folder = self._scene.make_folder(name)
+        (folder / "work").mkdir()
+        shutil.copytree(self._checkpoint.saved_state, folder / "state")
+        guest = Host(name, inside=self._scene.destination)
+        try:
+            guest.mount_over(folder / "state", self._checkpoint.state)
+            yield guest, folder / "state", folder / "work"
+        finally:
+            guest.close()
+        shutil.rmtree(folder)  # Kept if something went wrong.
+
+    def wait_for_reply(self, guest: Host, state: Path,
+                       meanwhile: Callable[[], None]) -> None:
+        self._workload.verify(guest, state, meanwhile)
+
+
+class _Replying(Pagelift):
+    """Measures until the first reply, and not until all is touched."""
+
+    def _measure(self, touching: Touching, deadline: Deadline) -> dict:
+        del touching
+        with self._workload.guest() as (guest, state, work):
+            self._start(work)
+            started_at = time.time_ns()
+            restoring = Measured(guest.start(
+                "restore", self._restore_command(work),
+                work / "restore-output.log"))
+
+            def raise_if_failed() -> None:
+                restoring.raise_if_failed()
+                self._raise_if_failed()
+
+            self._workload.wait_for_reply(guest, state, raise_if_failed)
+            result = {"reply_ms": (time.time_ns() - started_at) / 1e6,
+                      "wrong": 0, "wrong_pages": 0}
+            result |= self._completion(restoring, work, deadline)
+            for measured in self._running.values():
+                measured.stop(deadline.left())
+            return result
+
+
+class Eager(_Replying):
+    """`criu restore` of local images, and nothing lazy about it."""
+
+    name = "all local"
+
+    def _start(self, work: Path) -> None:
+        del work
+
+    def _restore_command(self, work: Path) -> list[str | Path]:
+        return [tools.criu(), "restore", "--images-dir", self._workload.images,
+                "--work-dir", work, "--restore-detached", "--log-file",
+                "restore.log"]
+
+    def _completion(self, restoring: Measured, work: Path,
+                    deadline: Deadline) -> dict:
+        del work
+        restoring.ended_at_ns(deadline.left())
+        return {}
+
+
+class NoPrefetch(_Replying, DemandOnly):
+    """Each page when it is touched; all others after the reply."""
+
+    name = "no prefetch"
+
+
+class First(_Replying):
+    """With nothing known of the program."""
+
+    name = "first restore"
+
+
+class Second(_Replying):
+    """With a recording of an earlier restore at the page server."""
+
+    name = "second restore"
+
+
+class Recording(_Replying):
+    """Makes that recording: an ordinary restore that is recorded."""
+
+    name = "recorded restore"
+
+    def _server_options(self) -> list[str]:
+        return ["--keep-working-sets"]
+
+    def _restore_options(self) -> list[str]:
+        return ["--record"]
+
+
+# Before and after there is a recording; what is local is measured both times,
+# so that it is compared with what ran beside it.
+BEFORE = (NoPrefetch, First, Eager)
+AFTER = (Second, Eager)
+
+
+def measure(scene: Scene, name: str, repetitions: int,
+            take: Callable[[type[_Replying], dict | Exception], None]) -> None:
+    """Tells `take` of each run, in turn."""
+    program = ReplyingProgram(scene, name)
+
+    def run(kind: type[_Replying]) -> None:
+        place = LOCAL if kind is Eager else REMOTE
+        try:
+            take(kind, kind(scene, program, place).run(Touching("", 0)))
+        except Exception as error:
+            take(kind, error)
+
+    for _ in range(repetitions):
+        for kind in BEFORE:
+            run(kind)
+    run(Recording)
+    if not (program.images / "pagelift-working-set").exists():
+        raise Failed(f"{name}: nothing was recorded")
+    for _ in range(repetitions):
+        for kind in AFTER:
+            run(kind)
