@@ -209,6 +209,18 @@ absl::StatusOr<PageCount> CheckpointImage::Read(
                             buffer.first(count.bytes()));
 }
 
+void CheckpointImage::WillNeed(ImageRange range) const {
+  while (!range.empty()) {
+    const Segment& segment = SegmentOf(range.first);
+    const ImageRange part = segment.range.Intersect(range);
+    if (segment.file != nullptr) {
+      segment.file->WillNeed(
+          segment.offset + (part.first - segment.range.first), part.count);
+    }
+    range = ImageRange::Between(part.limit(), range.limit());
+  }
+}
+
 PagesCheck CheckpointImage::Check(ImageRange range) const {
   const Segment& segment = SegmentOf(range.first);
   CHECK(segment.file != nullptr) << "no file has contents of " << range;

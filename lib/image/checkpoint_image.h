@@ -45,6 +45,7 @@ class CheckpointImage : public PageStore {
   // In addition to the contract: kNotFound for pages without contents.
   absl::StatusOr<PageCount> Read(ImageRange range,
                                  absl::Span<std::byte> buffer) const override;
+  void WillNeed(ImageRange range) const override;
   PagesCheck Check(ImageRange range) const override;
 
   // Whether pages to be served come from a parent image. Restore would read

@@ -90,6 +90,12 @@ absl::StatusOr<PageCount> PagesFile::Read(PageCount offset,
   return count;
 }
 
+void PagesFile::WillNeed(PageCount offset, PageCount count) const {
+  // What it cannot do is done by Read().
+  posix_fadvise(fd_.get(), static_cast<off_t>(offset.bytes()),
+                static_cast<off_t>(count.bytes()), POSIX_FADV_WILLNEED);
+}
+
 PagesCheck PagesFile::Check(PageCount first, PageCount count) const {
   const uint64_t offset = first.bytes();
   const PagesCheck intact{count, absl::OkStatus()};

@@ -32,6 +32,11 @@ class PagesFile {
   absl::StatusOr<PageCount> Read(PageCount offset,
                                  absl::Span<std::byte> buffer) const;
 
+  // Has the kernel read `count` pages from `offset` on into its cache, if they
+  // are not there. Does not wait for it. REQUIRES: they were in the file when
+  // it was opened.
+  void WillNeed(PageCount offset, PageCount count) const;
+
   // Whether `count` pages from `offset` on, which have been read as zeros or
   // could not be read, are still in the file.
   PagesCheck Check(PageCount offset, PageCount count) const;

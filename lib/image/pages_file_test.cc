@@ -1,8 +1,10 @@
 #include "lib/image/pages_file.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -15,6 +17,7 @@
 #include "absl/types/span.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/eventually.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
 #include "lib/base/unique_fd.h"
@@ -50,6 +53,29 @@ TEST_F(PagesFileTest, HandsOutPagesByTheirPlace) {
   EXPECT_THAT(file->Read(PageCount(1), absl::MakeSpan(pages)),
               IsOkAndHolds(PageCount(2)));
   EXPECT_THAT(pages, Each(std::byte{'b'}));
+}
+
+TEST_F(PagesFileTest, WhatWillBeNeededComesIntoTheCache) {
+  constexpr uint64_t kPages = 64;
+  Write(std::string(kPages * kPageSize, 'a'));
+  ASSERT_OK_AND_ASSIGN(auto file, Open(kPages));
+  const UniqueFd fd(
+      open(dir_.Join("pages-3.img").c_str(), O_RDONLY | O_CLOEXEC));
+  void* mapped =
+      mmap(nullptr, kPages * kPageSize, PROT_READ, MAP_SHARED, fd.get(), 0);
+  ASSERT_NE(mapped, MAP_FAILED);
+  const auto cached = [mapped] {
+    unsigned char resident[kPages];
+    EXPECT_EQ(mincore(mapped, kPages * kPageSize, resident), 0);
+    return std::all_of(resident, resident + kPages,
+                       [](unsigned char page) { return (page & 1) != 0; });
+  };
+  ASSERT_EQ(fsync(fd.get()), 0);
+  ASSERT_EQ(posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED), 0);
+  if (cached()) GTEST_SKIP() << "this file system is in memory";
+  file->WillNeed(PageCount(0), PageCount(kPages));
+  EXPECT_TRUE(Eventually(cached));
+  munmap(mapped, kPages * kPageSize);
 }
 
 TEST_F(PagesFileTest, RefusesAFileThatIsTooShort) {

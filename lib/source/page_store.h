@@ -37,6 +37,10 @@ class PageStore {
   virtual absl::StatusOr<PageCount> Read(
       ImageRange range, absl::Span<std::byte> buffer) const = 0;
 
+  // `range` will be read soon: a disk may begin to. Does not wait for it.
+  // REQUIRES: the image has `range`.
+  virtual void WillNeed(ImageRange /*range*/) const {}
+
   // To be asked about pages that read as zeros or could not be read, after
   // that: they may have been taken out of the file since it was opened.
   // REQUIRES: the image has `range`.

@@ -29,6 +29,9 @@ class BatchWriter {
  public:
   BatchWriter(std::shared_ptr<const PageStore> store, PageCount most_per_batch);
 
+  // `range`, which lies in the image, will be asked for in turn.
+  void WillNeed(ImageRange range) const { store_->WillNeed(range); }
+
   // How large a buffer for NextBatch() is.
   size_t buffer_bytes() const { return most_per_batch_.bytes(); }
 

@@ -22,6 +22,8 @@ namespace {
 // Requests are small; some hundred of them.
 constexpr size_t kReceiveBytes = 16 << 10;
 constexpr int kLingerMs = 1000;
+// Of one request, which may be for all of an image.
+constexpr PageCount kMostReadAhead(4096);
 
 absl::StatusOr<v1::FetchRequest> Decode(const MessagePieces& pieces) {
   std::string joined;
@@ -107,8 +109,19 @@ absl::Status FetchConnection::TakeMessages() {
   while (messages.has_message()) {
     ASSIGN_OR_RETURN(v1::FetchRequest request, Decode(messages.front()));
     messages.Pop();
-    RETURN_IF_ERROR(admitted_.has_value() ? admitted_->queue.Enter(request)
-                                          : Start(request));
+    RETURN_IF_ERROR(admitted_.has_value() ? Enter(request) : Start(request));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FetchConnection::Enter(const v1::FetchRequest& request) {
+  RETURN_IF_ERROR(admitted_->queue.Enter(request));
+  // What is prefetched is asked for out of the order in which it lies on the
+  // disk, some requests at a time: it can read for all of them at once.
+  if (admitted_->urgency == v1::URGENCY_PREFETCH && request.has_fetch()) {
+    admitted_->writer.WillNeed(
+        {ImagePage(request.fetch().first_page()),
+         std::min(PageCount(request.fetch().page_count()), kMostReadAhead)});
   }
   return absl::OkStatus();
 }

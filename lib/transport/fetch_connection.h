@@ -45,6 +45,7 @@ class FetchConnection : public ServedStream {
   // All messages that came; an error is the stream's end.
   absl::Status TakeMessages();
   absl::Status Start(const v1::FetchRequest& first);
+  absl::Status Enter(const v1::FetchRequest& request);
   // How the stream is to end, if it is to.
   std::optional<absl::Status> End(const absl::Status& taken) const;
   bool HasRequests() const;

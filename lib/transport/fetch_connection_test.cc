@@ -30,7 +30,7 @@
 namespace pagelift {
 namespace {
 
-using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -159,6 +159,24 @@ TEST_P(FetchConnectionTest, CancelTakesBackWhatIsNotSentYet) {
   for (int i : {1, 2}) {
     EXPECT_EQ(rest[static_cast<size_t>(i)].error_code(),
               static_cast<int>(absl::StatusCode::kCancelled));
+  }
+}
+
+TEST_P(FetchConnectionTest, TheDiskIsToldOfPrefetchThatWaits) {
+  auto gated = std::make_shared<GatedStore>(store_);
+  catalog_.Put(kName, gated);
+  std::unique_ptr<FetchCall> call = Open(Start(GetParam()));
+  Write(*call, Fetch(1, 0, 1));
+  gated->WaitForReads(1);
+  Write(*call, Fetch(2, 500, 3));
+  gated->Allow(4);
+  EXPECT_THAT(Read(*call, 4), SizeIs(4));
+  if (GetParam() == v1::URGENCY_PREFETCH) {
+    EXPECT_THAT(gated->announced(),
+                ElementsAre(ImageRange{ImagePage(0), PageCount(1)},
+                            ImageRange{ImagePage(500), PageCount(3)}));
+  } else {
+    EXPECT_THAT(gated->announced(), IsEmpty());
   }
 }
 

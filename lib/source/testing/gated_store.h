@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
@@ -33,12 +34,21 @@ class GatedStore : public PageStore {
     --allowed_;
     return store_->Read({range.first, PageCount(1)}, buffer);
   }
+  void WillNeed(ImageRange range) const override {
+    absl::MutexLock lock(&mu_);
+    announced_.push_back(range);
+  }
   PagesCheck Check(ImageRange range) const override {
     return store_->Check(range);
   }
   void Allow(int reads) {
     absl::MutexLock lock(&mu_);
     allowed_ += reads;
+  }
+  // What it was told that will be needed.
+  std::vector<ImageRange> announced() const {
+    absl::MutexLock lock(&mu_);
+    return announced_;
   }
   void WaitForReads(int reads) {
     auto came = [this, reads]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -53,6 +63,7 @@ class GatedStore : public PageStore {
   mutable absl::Mutex mu_;
   mutable int allowed_ ABSL_GUARDED_BY(mu_) = 0;
   mutable int reads_ ABSL_GUARDED_BY(mu_) = 0;
+  mutable std::vector<ImageRange> announced_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace pagelift
