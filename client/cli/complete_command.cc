@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -51,14 +52,14 @@ absl::StatusOr<std::vector<v1::SessionStatus>> WaitForAll(
       return status;
     }
   }
-  std::vector<v1::SessionStatus> ended;
-  for (const std::string& name : names) {
-    ASSIGN_OR_RETURN(v1::SessionStatus session,
-                     WaitUntilEnded(client, name, deadline,
-                                    !options.json && isatty(STDERR_FILENO)));
-    ended.push_back(std::move(session));
+  const bool progress = !options.json && isatty(STDERR_FILENO);
+  if (options.session.empty()) {
+    return WaitUntilAllEnded([&client] { return client.ListSessions(); }, names,
+                             deadline, progress);
   }
-  return ended;
+  ASSIGN_OR_RETURN(v1::SessionStatus session,
+                   WaitUntilEnded(client, options.session, deadline, progress));
+  return std::vector<v1::SessionStatus>{std::move(session)};
 }
 
 // Why the target cannot do without its pager; empty if it can.

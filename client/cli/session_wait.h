@@ -1,7 +1,9 @@
 #ifndef PAGELIFT_CLIENT_CLI_SESSION_WAIT_H_
 #define PAGELIFT_CLIENT_CLI_SESSION_WAIT_H_
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -23,6 +25,17 @@ absl::StatusOr<v1::SessionStatus> WaitUntilEnded(DaemonClient& client,
                                                  const std::string& session,
                                                  absl::Time deadline,
                                                  bool progress);
+
+// What a daemon lists at one moment: those that are open, and for a while those
+// that were.
+using SessionLister =
+    std::function<absl::StatusOr<std::vector<v1::SessionStatus>>()>;
+
+// The same of several sessions, in that order. An end is noticed when it comes,
+// whichever session it is of: the daemon does not tell for ever.
+absl::StatusOr<std::vector<v1::SessionStatus>> WaitUntilAllEnded(
+    const SessionLister& list, const std::vector<std::string>& names,
+    absl::Time deadline, bool progress);
 
 }  // namespace pagelift
 

@@ -5,6 +5,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
@@ -13,7 +14,7 @@
 namespace pagelift {
 namespace {
 
-constexpr size_t kEndedKept = 100;
+constexpr size_t kEndedKept = 100;  // However long ago they ended.
 
 uint64_t Us(absl::Duration d) {
   return static_cast<uint64_t>(absl::ToInt64Microseconds(d));
@@ -69,8 +70,11 @@ v1::SessionStatus DescribeSession(const std::string& name,
   return status;
 }
 
-SessionRegistry::SessionRegistry(Opener opener, bool check_invariants)
-    : opener_(std::move(opener)), check_invariants_(check_invariants) {}
+SessionRegistry::SessionRegistry(Opener opener, bool check_invariants,
+                                 absl::Duration ended_kept)
+    : opener_(std::move(opener)),
+      check_invariants_(check_invariants),
+      ended_kept_(ended_kept) {}
 
 SessionRegistry::~SessionRegistry() { CollectEnded(); }
 
@@ -136,10 +140,18 @@ void SessionRegistry::CollectEnded() {
       continue;
     }
     ended_.push_front(
-        DescribeSession(it->first, it->second.source, *it->second.session));
-    if (ended_.size() > kEndedKept) ended_.pop_back();
+        {DescribeSession(it->first, it->second.source, *it->second.session),
+         absl::Now()});
     gone.push_back(std::move(it->second.session));
     it = live_.erase(it);
+  }
+  ForgetOldOnes();
+}
+
+void SessionRegistry::ForgetOldOnes() {
+  const absl::Time old = absl::Now() - ended_kept_;
+  while (ended_.size() > kEndedKept && ended_.back().seen < old) {
+    ended_.pop_back();
   }
 }
 
@@ -153,8 +165,10 @@ absl::StatusOr<std::vector<v1::SessionStatus>> SessionRegistry::List(
       all.push_back(DescribeSession(name, entry.source, *entry.session));
     }
   }
-  for (const v1::SessionStatus& status : ended_) {
-    if (session.empty() || session == status.session()) all.push_back(status);
+  for (const Ended& ended : ended_) {
+    if (session.empty() || session == ended.status.session()) {
+      all.push_back(ended.status);
+    }
   }
   if (!session.empty() && all.empty()) {
     return absl::NotFoundError(absl::StrCat("there is no session ", session));

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "daemon/pager/session/session.h"
 #include "lib/source/page_source.h"
 #include "pagelift/v1/control.pb.h"
@@ -19,7 +20,8 @@
 namespace pagelift {
 
 // The sessions of a daemon. A session that has ended is dropped; how it ended
-// is kept for a while, for people who ask.
+// is kept for people who ask: of the latest hundred, and of any for a minute,
+// so that nobody who waits misses the end of one, however many end with it.
 //
 // Thread-safe.
 class SessionRegistry {
@@ -28,7 +30,9 @@ class SessionRegistry {
       const std::string& url)>;
 
   // `check_invariants`: see Session::Options.
-  explicit SessionRegistry(Opener opener, bool check_invariants = false);
+  // `ended_kept`: how long at least.
+  explicit SessionRegistry(Opener opener, bool check_invariants = false,
+                           absl::Duration ended_kept = absl::Minutes(1));
   // REQUIRES: WaitUntilIdle() has returned, or there never was a session.
   ~SessionRegistry();
 
@@ -57,20 +61,26 @@ class SessionRegistry {
     std::string source;
     std::shared_ptr<Session> session;
   };
+  struct Ended {
+    v1::SessionStatus status;
+    absl::Time seen;  // Since then whoever asks is told.
+  };
 
   absl::StatusOr<std::shared_ptr<Session>> Find(
       const std::string& session) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Turns the sessions that have ended into their last status.
   void CollectEnded() ABSL_LOCKS_EXCLUDED(mu_);
+  void ForgetOldOnes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Opener opener_;
   const bool check_invariants_;
+  const absl::Duration ended_kept_;
 
   mutable absl::Mutex mu_;
   bool refusing_ ABSL_GUARDED_BY(mu_) = false;
   uint64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;
   std::map<std::string, Entry> live_ ABSL_GUARDED_BY(mu_);
-  std::deque<v1::SessionStatus> ended_ ABSL_GUARDED_BY(mu_);
+  std::deque<Ended> ended_ ABSL_GUARDED_BY(mu_);
   int opening_ ABSL_GUARDED_BY(mu_) = 0;
 };
 

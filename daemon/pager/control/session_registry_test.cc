@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/eventually.h"
@@ -113,6 +114,32 @@ TEST_F(SessionRegistryTest, HowASessionEndedIsKept) {
   EXPECT_THAT(registry_.Cancel(opened.session()),
               StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(registry_.List("s99"), StatusIs(absl::StatusCode::kNotFound));
+}
+
+// One that is opened in `registry` and has failed.
+void OpenAndCancel(SessionRegistry& registry,
+                   const v1::OpenSessionRequest& request) {
+  ASSERT_OK_AND_ASSIGN(v1::OpenSessionResponse opened, registry.Open(request));
+  ASSERT_OK(registry.Cancel(opened.session()));
+  registry.WaitUntilIdle();
+}
+
+TEST_F(SessionRegistryTest, HowSessionsEndedIsKeptHoweverManyTheyAre) {
+  for (int i = 0; i < 120; ++i) OpenAndCancel(registry_, Request());
+  ASSERT_OK_AND_ASSIGN(std::vector<v1::SessionStatus> sessions,
+                       registry_.List(""));
+  EXPECT_THAT(sessions, SizeIs(120));
+  EXPECT_OK(registry_.List("s1"));
+}
+
+TEST_F(SessionRegistryTest, OfOldSessionsOnlyTheLatestHundredAreKept) {
+  SessionRegistry forgetful(OpenSource, false, absl::ZeroDuration());
+  for (int i = 0; i < 120; ++i) OpenAndCancel(forgetful, Request());
+  ASSERT_OK_AND_ASSIGN(std::vector<v1::SessionStatus> sessions,
+                       forgetful.List(""));
+  EXPECT_THAT(sessions, SizeIs(100));
+  EXPECT_EQ(sessions.front().session(), "s120");
+  EXPECT_THAT(forgetful.List("s1"), StatusIs(absl::StatusCode::kNotFound));
 }
 
 TEST_F(SessionRegistryTest, RefusesNewOnesAndCancelsTheIdleWhenItStops) {
