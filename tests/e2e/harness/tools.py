@@ -50,6 +50,7 @@ def target(name: str) -> Path:
     if source.suffix:
         return REPOSITORY / source
     return _built(name, [_bin(), REPOSITORY / "bazel-bin" / source.parent,
+                         REPOSITORY / "bazel-bin/tests/scale/targets",
                          REPOSITORY / "bazel-bin/tests/stress/torture"])
 
 

@@ -65,7 +65,7 @@ class CommandedTarget(Workload):
 
     def wait_until_started(self, state: Path,
                            meanwhile: Callable[[], None] = nothing) -> None:
-        self._wait_for_answer(state, 0, meanwhile)
+        self.wait_for_answer(state, 0, meanwhile)
 
     @staticmethod
     def _watch_first_process(host: Host) -> Callable[[], None]:
@@ -84,14 +84,20 @@ class CommandedTarget(Workload):
 
     def verify(self, guest: Host, state: Path,
                meanwhile: Callable[[], None] = nothing) -> str:
+        return self.wait_for_answer(state, self.command(state), meanwhile)
+
+    @staticmethod
+    def command(state: Path) -> int:
+        """Gives it the next command, and tells which that is."""
         number = _next_command(state)
         draft = state / "command.draft"
         draft.write_text(f"{number}\n")
         draft.rename(state / "command")
-        return self._wait_for_answer(state, number, meanwhile)
+        return number
 
-    def _wait_for_answer(self, state: Path, number: int,
-                         meanwhile: Callable[[], None]) -> str:
+    def wait_for_answer(self, state: Path, number: int,
+                        meanwhile: Callable[[], None] = nothing) -> str:
+        """The answer to a command; raises WrongMemory as verify() does."""
 
         def answer() -> str | None:
             with contextlib.suppress(FileNotFoundError):
