@@ -15,7 +15,9 @@
 namespace pagelift {
 namespace {
 
-constexpr absl::Duration kConnectDeadline = absl::Seconds(2);
+// Where nobody listens that is told at once; a daemon that is there may have
+// many sessions and too few processors.
+constexpr absl::Duration kConnectDeadline = absl::Seconds(20);
 // Opening a session includes opening its source, perhaps on a slow server.
 constexpr absl::Duration kCallDeadline = absl::Seconds(60);
 
