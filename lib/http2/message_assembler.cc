@@ -7,6 +7,14 @@
 
 namespace pagelift {
 
+std::string Joined(const MessagePieces& pieces) {
+  std::string all;
+  for (ByteSpan piece : pieces) {
+    all.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+  }
+  return all;
+}
+
 absl::Status MessageAssembler::Add(ByteSpan bytes) {
   while (!bytes.empty()) {
     if (prefix_bytes_ < kPrefix) {
@@ -44,10 +52,7 @@ size_t MessageAssembler::missing() const {
 }
 
 void MessageAssembler::KeepPart() {
-  std::string kept;
-  for (ByteSpan piece : part_) {
-    kept.append(reinterpret_cast<const char*>(piece.data()), piece.size());
-  }
+  std::string kept = Joined(part_);  // From kept_, perhaps.
   part_.clear();
   kept_ = std::move(kept);
   if (!kept_.empty()) part_.push_back(BytesOf(kept_));

@@ -15,6 +15,9 @@ namespace pagelift {
 // A message in the pieces in which it came.
 using MessagePieces = absl::InlinedVector<ByteSpan, 24>;
 
+// A copy of them in one.
+std::string Joined(const MessagePieces& pieces);
+
 // Puts together the messages of a gRPC call from the bytes of its DATA frames.
 // A message is a byte for its compression, four for its length (big-endian),
 // and then so many bytes; see gRPC's PROTOCOL-HTTP2, "Length-Prefixed-Message".

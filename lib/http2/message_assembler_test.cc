@@ -20,14 +20,6 @@ std::string Message(const std::string& body) {
   return out + body;
 }
 
-std::string Joined(const MessagePieces& pieces) {
-  std::string all;
-  for (ByteSpan piece : pieces) {
-    all.append(reinterpret_cast<const char*>(piece.data()), piece.size());
-  }
-  return all;
-}
-
 std::vector<std::string> TakeAll(MessageAssembler& assembler) {
   std::vector<std::string> all;
   while (assembler.has_message()) {

@@ -20,7 +20,6 @@ void OutputQueue::AppendCopy(ByteSpan bytes) {
   if (bytes.empty()) return;
   const size_t offset = copied_.size();
   copied_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  size_bytes_ += bytes.size();
   if (!empty()) {
     Piece& last = pieces_.back();
     if (last.borrowed == nullptr && last.offset + last.size == offset) {
@@ -34,7 +33,12 @@ void OutputQueue::AppendCopy(ByteSpan bytes) {
 void OutputQueue::AppendBorrowed(ByteSpan bytes) {
   if (bytes.empty()) return;
   pieces_.push_back({bytes.data(), 0, bytes.size()});
-  size_bytes_ += bytes.size();
+}
+
+size_t OutputQueue::size_bytes() const {
+  size_t size = 0;
+  for (size_t i = first_; i < pieces_.size(); ++i) size += pieces_[i].size;
+  return size;
 }
 
 absl::StatusOr<bool> OutputQueue::SendTo(int socket, int flags) {
@@ -63,7 +67,6 @@ absl::StatusOr<bool> OutputQueue::SendTo(int socket, int flags) {
 }
 
 void OutputQueue::Consume(size_t bytes) {
-  size_bytes_ -= bytes;
   while (bytes > 0) {
     Piece& piece = pieces_[first_];
     const size_t n = std::min(bytes, piece.size);

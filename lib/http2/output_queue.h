@@ -21,11 +21,10 @@ class OutputQueue {
   void AppendBorrowed(ByteSpan bytes);
 
   bool empty() const { return first_ == pieces_.size(); }
-  size_t size_bytes() const { return size_bytes_; }
+  size_t size_bytes() const;
 
   // Sends until all is sent (true), or the socket takes no more (false; only
-  // with MSG_DONTWAIT among `flags`). An error of borrowed bytes that cannot be
-  // read (a file that was truncated) is EFAULT's.
+  // with MSG_DONTWAIT among `flags`).
   absl::StatusOr<bool> SendTo(int socket, int flags);
 
  private:
@@ -40,7 +39,6 @@ class OutputQueue {
   std::string copied_;
   std::vector<Piece> pieces_;
   size_t first_ = 0;  // Those before are sent.
-  size_t size_bytes_ = 0;
 };
 
 }  // namespace pagelift

@@ -7,11 +7,12 @@
 
 #include "absl/types/span.h"
 #include "lib/base/byte_span.h"
+#include "lib/http2/message_assembler.h"
 
 namespace pagelift {
 
-// Where a socket's bytes arrive, one after the other, and stay until Clear().
-// What is not used of it costs no memory.
+// Where a socket's bytes arrive, one after the other, and stay until
+// MakeRoom(). What is not used of it costs no memory.
 //
 // Thread-compatible.
 class ReceiveBuffer {
@@ -28,9 +29,15 @@ class ReceiveBuffer {
     used_ += count;
     return {bytes_.get() + used_ - count, count};
   }
-  // Nobody needs them any more.
-  void Clear() { used_ = 0; }
-  bool full() const { return used_ == capacity_; }
+  // Begins anew if `messages`, which points to what came, allows it, or there
+  // is no room left: a part of a message then is copied. REQUIRES: no message
+  // that is whole will be looked at any more.
+  void MakeRoom(MessageAssembler& messages) {
+    const bool full = used_ == capacity_;
+    if (messages.holds_bytes() && !full) return;
+    if (full) messages.KeepPart();
+    used_ = 0;
+  }
 
  private:
   // Not zeroed: pages that nothing arrives in are never touched.

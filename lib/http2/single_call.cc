@@ -186,6 +186,12 @@ struct SingleCall::Callbacks {
     return 0;
   }
 
+  // The same at both ends, made once.
+  static const nghttp2_session_callbacks* All() {
+    static const nghttp2_session_callbacks* const all = Make();
+    return all;
+  }
+
   static nghttp2_session_callbacks* Make() {
     nghttp2_session_callbacks* all;
     CHECK(nghttp2_session_callbacks_new(&all) == 0);
@@ -213,10 +219,9 @@ SingleCall::~SingleCall() { nghttp2_session_del(session_); }
 
 std::unique_ptr<SingleCall> SingleCall::Client(const std::string& authority,
                                                const std::string& path) {
-  static nghttp2_session_callbacks* const callbacks = Callbacks::Make();
   std::unique_ptr<SingleCall> call(new SingleCall());
-  CHECK(nghttp2_session_client_new(&call->session_, callbacks, call.get()) ==
-        0);
+  CHECK(nghttp2_session_client_new(&call->session_, Callbacks::All(),
+                                   call.get()) == 0);
   const nghttp2_settings_entry settings[] = {
       {kSingleCallSetting, 1},
       {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
@@ -243,11 +248,10 @@ std::unique_ptr<SingleCall> SingleCall::Client(const std::string& authority,
 }
 
 std::unique_ptr<SingleCall> SingleCall::Server() {
-  static nghttp2_session_callbacks* const callbacks = Callbacks::Make();
   std::unique_ptr<SingleCall> call(new SingleCall());
   call->is_server_ = true;
-  CHECK(nghttp2_session_server_new(&call->session_, callbacks, call.get()) ==
-        0);
+  CHECK(nghttp2_session_server_new(&call->session_, Callbacks::All(),
+                                   call.get()) == 0);
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 1},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kServerWindow}};

@@ -30,8 +30,8 @@ namespace pagelift {
 // itself the means for that.
 //
 // The bodies of messages are not copied, in either direction: what was given to
-// Receive() has to stay as long as holds_bytes(), and the tails given to Send()
-// until they are off the OutputQueue. Thread-compatible.
+// Receive() has to stay as long as messages() hold it, and the tails given to
+// Send() until they are off the OutputQueue. Thread-compatible.
 class SingleCall {
  public:
   using Headers = std::vector<std::pair<std::string, std::string>>;
@@ -54,7 +54,6 @@ class SingleCall {
 
   // What came in whole, the oldest first.
   MessageAssembler& messages() { return messages_; }
-  bool holds_bytes() const { return messages_.holds_bytes(); }
 
   // The far end's headers came: a client's call (":path" among them), or a
   // server's acceptance of it.

@@ -44,14 +44,6 @@ std::string Sent(OutputQueue& queue) {
   return all;
 }
 
-std::string Joined(const MessagePieces& pieces) {
-  std::string all;
-  for (ByteSpan piece : pieces) {
-    all.append(reinterpret_cast<const char*>(piece.data()), piece.size());
-  }
-  return all;
-}
-
 // An end with what it received, cut as the test likes.
 struct End {
   explicit End(std::unique_ptr<SingleCall> end_call)

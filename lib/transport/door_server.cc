@@ -47,6 +47,7 @@ DoorServer::~DoorServer() {
 
 void DoorServer::Stop(absl::Duration deadline) {
   const absl::Time until = absl::Now() + deadline;
+  // The service itself is not over: it may have another server after a crash.
   if (deadline > absl::ZeroDuration()) service_.streams().Drain();
   door_->Stop(deadline);
   server_->Shutdown(absl::ToChronoTime(until));

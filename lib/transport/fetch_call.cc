@@ -1,6 +1,5 @@
 #include "lib/transport/fetch_call.h"
 
-#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -50,8 +49,6 @@ absl::Status FetchCall::Open(absl::string_view first_message) {
       ConnectTo(address_, kConnectDeadline, cancel_.get());
   if (!socket.ok()) return end_ = socket.status();
   socket_ = *std::move(socket);
-  const int flags = fcntl(socket_.get(), F_GETFL);
-  fcntl(socket_.get(), F_SETFL, flags & ~O_NONBLOCK);
   TunePageSocket(socket_.get());
   connected_ = socket_.get();
   if (cancelled_) return end_ = absl::CancelledError("stopping");
@@ -118,12 +115,7 @@ void FetchCall::ReceiveSome() {
   {
     absl::MutexLock lock(&mu_);
     MessageAssembler& messages = call_->messages();
-    if (!messages.holds_bytes()) {
-      received_.Clear();
-    } else if (received_.full()) {
-      messages.KeepPart();
-      received_.Clear();
-    }
+    received_.MakeRoom(messages);
     // No further than to its end: the next message then starts in front.
     if (messages.missing() > 0) wanted = messages.missing();
     if (wanted > kLongRest && messages.missing() > 0) flags = MSG_WAITALL;

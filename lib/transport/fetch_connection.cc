@@ -31,9 +31,7 @@ absl::StatusOr<v1::FetchRequest> Decode(const MessagePieces& pieces) {
   if (pieces.size() == 1) {
     bytes = pieces[0];
   } else {
-    for (ByteSpan piece : pieces) {
-      joined.append(reinterpret_cast<const char*>(piece.data()), piece.size());
-    }
+    joined = Joined(pieces);
     bytes = BytesOf(joined);
   }
   v1::FetchRequest request;
@@ -185,12 +183,7 @@ absl::Status FetchConnection::ReceiveSome(bool flushed) {
              (HasRequests() || call_->ended().has_value())) {
     flags = MSG_DONTWAIT;  // There is more to do than to wait.
   }
-  if (!call_->holds_bytes()) {
-    received_.Clear();
-  } else if (received_.full()) {
-    call_->messages().KeepPart();
-    received_.Clear();
-  }
+  received_.MakeRoom(call_->messages());
   const absl::Span<std::byte> space = received_.Space(kReceiveBytes);
   const ssize_t came = recv(socket_.get(), space.data(), space.size(), flags);
   if (came < 0) {

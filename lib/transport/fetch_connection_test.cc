@@ -44,12 +44,8 @@ v1::FetchRequest Start(v1::Urgency urgency) {
 }
 
 v1::PageBatch Parsed(const MessagePieces& pieces) {
-  std::string bytes;
-  for (ByteSpan piece : pieces) {
-    bytes.append(reinterpret_cast<const char*>(piece.data()), piece.size());
-  }
   v1::PageBatch batch;
-  EXPECT_TRUE(batch.ParseFromString(bytes));
+  EXPECT_TRUE(batch.ParseFromString(Joined(pieces)));
   return batch;
 }
 

@@ -1,6 +1,5 @@
 #include "lib/transport/page_door.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -159,8 +158,7 @@ void PageDoor::Serve(Newcomer& newcomer) {
                  << PeerOf(newcomer.socket.get()) << " is refused";
     return;
   }
-  const int flags = fcntl(newcomer.socket.get(), F_GETFL);
-  fcntl(newcomer.socket.get(), F_SETFL, flags & ~O_NONBLOCK);
+  MakeBlocking(newcomer.socket.get());
   connections_.push_back(std::make_unique<FetchConnection>(
       std::move(newcomer.socket), std::move(newcomer.bytes), streams_));
 }

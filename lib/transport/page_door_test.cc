@@ -69,8 +69,6 @@ class PageDoorTest : public ::testing::Test {
     OutputQueue output;
     SingleCall::Client("host", "/method")->Produce(output);
     EXPECT_OK(output.SendTo(socket.get(), 0));
-    const int flags = fcntl(socket.get(), F_GETFL);
-    fcntl(socket.get(), F_SETFL, flags & ~O_NONBLOCK);
     char bytes[9] = {};
     // SETTINGS, the first thing that a server of HTTP/2 says.
     return recv(socket.get(), bytes, sizeof(bytes), MSG_WAITALL) == 9 &&

@@ -1,5 +1,6 @@
 #include "lib/transport/socket_address.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -213,6 +214,7 @@ absl::StatusOr<UniqueFd> ConnectToOne(const SocketName& name,
     if (errno != EINPROGRESS) return absl::UnavailableError(strerror(errno));
     RETURN_IF_ERROR(FinishConnecting(fd.get(), deadline, cancel));
   }
+  MakeBlocking(fd.get());
   return fd;
 }
 
@@ -270,6 +272,10 @@ absl::StatusOr<UniqueFd> ConnectTo(const std::string& address,
     if (first_error.ok()) first_error = fd.status();
   }
   return Annotate(first_error, absl::StrCat("cannot connect to ", address));
+}
+
+void MakeBlocking(int socket) {
+  fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) & ~O_NONBLOCK);
 }
 
 void TunePageSocket(int socket) {

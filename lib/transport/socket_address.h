@@ -38,11 +38,15 @@ class Listener {
   std::string path_;  // Of a Unix socket, else empty.
 };
 
-// A connection to the first of the addresses behind `address` that takes one.
+// A connection to the first of the addresses behind `address` that takes one;
+// its socket blocks.
 // Waits `deadline` for each at most, and no longer than until `cancel`, a
 // descriptor, is readable: kCancelled. kUnavailable if none answers.
 absl::StatusOr<UniqueFd> ConnectTo(const std::string& address,
                                    absl::Duration deadline, int cancel);
+
+// Has calls on `socket` wait for what they are for.
+void MakeBlocking(int socket);
 
 // What both ends of a connection that carries pages want: no Nagle, and a dead
 // far end noticed within 15 s, silent or not. Without effect on Unix sockets.
