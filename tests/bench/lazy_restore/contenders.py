@@ -3,7 +3,7 @@
 import abc
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,17 +134,29 @@ class _Restoring(Contender):
                 restoring.raise_if_failed()
                 self._raise_if_failed()
 
-            result = wait_for_answer(state, 1, deadline.left(), raise_if_failed)
-            result["start_to_touched_ms"] = (
-                result["finished_at_ns"] - started_at) / 1e6
-            result["start_to_touching_ms"] = (
-                result["started_at_ns"] - started_at) / 1e6
+            result = self._first_result(guest, state, started_at, deadline,
+                                        raise_if_failed)
             result |= self._completion(restoring, work, deadline)
-            result["wrong_pages"] = wrong_pages(state, deadline.left())
+            result["wrong_pages"] = self._wrong_pages(state, deadline)
             # The server of CRIU ends by itself.
             for measured in self._running.values():
                 measured.stop(deadline.left())
             return result
+
+    def _first_result(self, guest: Host, state: Path, started_at: int,
+                      deadline: Deadline,
+                      raise_if_failed: Callable[[], None]) -> dict:
+        """Waits until the program has done what it was to do first."""
+        del guest
+        result = wait_for_answer(state, 1, deadline.left(), raise_if_failed)
+        result["start_to_touched_ms"] = (
+            result["finished_at_ns"] - started_at) / 1e6
+        result["start_to_touching_ms"] = (
+            result["started_at_ns"] - started_at) / 1e6
+        return result
+
+    def _wrong_pages(self, state: Path, deadline: Deadline) -> int:
+        return wrong_pages(state, deadline.left())
 
     @property
     def _images(self) -> Path:

@@ -1,15 +1,13 @@
 """How soon whole programs reply after they were restored, and for how many
 pages somebody had to wait, with and without a recording of an earlier restore."""
 
-import contextlib
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from harness import checkpoint as checkpoints
-from harness import tools
+from harness import java, tools
 from harness.images import copy_without_lazy_pages
 from harness.namespaces import Failed, Host
 from harness.redis_workload import RedisWorkload, connection, exchange
@@ -19,7 +17,7 @@ from harness.workloads import CommandedTarget, Workload
 
 from .contenders import LOCAL, REMOTE, DemandOnly, Pagelift
 from .measured import Measured
-from .workload import Deadline, Touching
+from .workload import Deadline, Touching, guest_of
 
 _JAVA_ENTRIES = 120_000
 _JAVA_QUERIES = 2000
@@ -42,34 +40,16 @@ class _Redis(RedisWorkload):
         return "OK"
 
 
-class _Java(CommandedTarget):
-
-    def __init__(self) -> None:
-        super().__init__("QueryTarget")
-        self.comm = "java"
-
-    def start(self, host: Host, state: Path) -> None:
-        subprocess.run([tools.system("javac"), "-d", state / "classes",
-                        tools.target("QueryTarget.java")],
-                       check=True, stdin=subprocess.DEVNULL)
-        super().start(host, state)
-
-    def _command(self, state: Path) -> list[str | Path]:
-        return [tools.system("java"), "-XX:+UseG1GC", "-Xms256m", "-Xmx512m",
-                # It would map a file in /tmp, which the checkpoint lacks.
-                "-XX:-UsePerfData",
-                "-cp", state / "classes", "QueryTarget", state,
-                str(_JAVA_ENTRIES), str(_JAVA_QUERIES)]
-
-
 def programs() -> dict[str, Callable[[], Workload]]:
     """Those that can be run here."""
     found: dict[str, Callable[[], Workload]] = {
         "redis": _Redis,
         "sqlite": lambda: CommandedTarget("query_target.py"),
     }
-    if shutil.which("javac", path="/usr/local/bin:/usr/bin"):
-        found["jvm"] = _Java
+    if java.program("javac") is not None:
+        found["jvm"] = lambda: java.JavaTarget(
+            "QueryTarget", ("-Xms256m", "-Xmx512m"), _JAVA_ENTRIES,
+            _JAVA_QUERIES)
     return found
 
 
@@ -90,21 +70,9 @@ class ReplyingProgram:
         self.mib = size / (1 << 20)
         self.pages = size // 4096
 
-    @contextlib.contextmanager
-    def guest(self) -> Iterator[tuple[Host, Path, Path]]:
-        """A guest of the destination host; the program's state folder and one
-        for work."""
-        name = self._scene.next_restore_name()
-        folder = self._scene.make_folder(name)
-        (folder / "work").mkdir()
-        shutil.copytree(self._checkpoint.saved_state, folder / "state")
-        guest = Host(name, inside=self._scene.destination)
-        try:
-            guest.mount_over(folder / "state", self._checkpoint.state)
-            yield guest, folder / "state", folder / "work"
-        finally:
-            guest.close()
-        shutil.rmtree(folder)  # Kept if something went wrong.
+    def guest(self, _: Touching) -> AbstractContextManager[
+            tuple[Host, Path, Path]]:
+        return guest_of(self._scene, self._checkpoint)
 
     def wait_for_reply(self, guest: Host, state: Path,
                        meanwhile: Callable[[], None]) -> None:
@@ -114,26 +82,16 @@ class ReplyingProgram:
 class _Replying(Pagelift):
     """Measures until the first reply, and not until all is touched."""
 
-    def _measure(self, touching: Touching, deadline: Deadline) -> dict:
-        del touching
-        with self._workload.guest() as (guest, state, work):
-            self._start(work)
-            started_at = time.time_ns()
-            restoring = Measured(guest.start(
-                "restore", self._restore_command(work),
-                work / "restore-output.log"))
+    def _first_result(self, guest: Host, state: Path, started_at: int,
+                      deadline: Deadline,
+                      raise_if_failed: Callable[[], None]) -> dict:
+        del deadline
+        self._workload.wait_for_reply(guest, state, raise_if_failed)
+        return {"reply_ms": (time.time_ns() - started_at) / 1e6, "wrong": 0}
 
-            def raise_if_failed() -> None:
-                restoring.raise_if_failed()
-                self._raise_if_failed()
-
-            self._workload.wait_for_reply(guest, state, raise_if_failed)
-            result = {"reply_ms": (time.time_ns() - started_at) / 1e6,
-                      "wrong": 0, "wrong_pages": 0}
-            result |= self._completion(restoring, work, deadline)
-            for measured in self._running.values():
-                measured.stop(deadline.left())
-            return result
+    def _wrong_pages(self, state: Path, deadline: Deadline) -> int:
+        del state, deadline  # The reply was compared.
+        return 0
 
 
 class Eager(_Replying):

@@ -58,18 +58,27 @@ class TouchWorkload:
     def guest(self, touching: Touching) -> Iterator[tuple[Host, Path, Path]]:
         """A guest of the destination host in which the restored program finds
         its command at once; the program's state folder and one for work."""
-        name = self._scene.next_restore_name()
-        folder = self._scene.make_folder(name)
-        (folder / "work").mkdir()
-        shutil.copytree(self._checkpoint.saved_state, folder / "state")
-        (folder / "state" / "command").write_text(touching.command())
-        guest = Host(name, inside=self._scene.destination)
-        try:
-            guest.mount_over(folder / "state", self._checkpoint.state)
-            yield guest, folder / "state", folder / "work"
-        finally:
-            guest.close()
-        shutil.rmtree(folder)  # Kept if something went wrong.
+        with guest_of(self._scene, self._checkpoint) as (guest, state, work):
+            (state / "command").write_text(touching.command())
+            yield guest, state, work
+
+
+@contextlib.contextmanager
+def guest_of(scene: Scene, checkpoint: checkpoints.Checkpoint
+             ) -> Iterator[tuple[Host, Path, Path]]:
+    """A guest of the destination host; the program's state folder and one for
+    work."""
+    name = scene.next_restore_name()
+    folder = scene.make_folder(name)
+    (folder / "work").mkdir()
+    shutil.copytree(checkpoint.saved_state, folder / "state")
+    guest = Host(name, inside=scene.destination)
+    try:
+        guest.mount_over(folder / "state", checkpoint.state)
+        yield guest, folder / "state", folder / "work"
+    finally:
+        guest.close()
+    shutil.rmtree(folder)  # Kept if something went wrong.
 
 
 def wait_for_answer(state: Path, number: int, seconds: float,

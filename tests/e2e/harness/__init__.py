@@ -3,6 +3,6 @@
 Modules, lowest first: `waiting` (conditions with deadlines), `namespaces`
 (hosts and guests), `tools` (the programs used), `images` (what CRIU wrote),
 `scene` (a folder, two hosts, their clean-up), `checkpoint` (dumping),
-`workloads` and `redis_workload` (what is checkpointed, and how it is told that
+`workloads`, `redis_workload` and `java` (what is checkpointed, and how it is told that
 its memory is right), `ways` (how it is restored), `cases` (all of it together).
 """

@@ -1,7 +1,4 @@
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -19,7 +16,6 @@ import java.util.zip.CRC32C;
  * garbage, several times, with full collections in between.
  */
 public final class HeapTarget {
-  private static final int POLL_MILLISECONDS = 20;
   private static final int ROUNDS = 3;
   private static final int LARGE_BYTES = 3 << 20; // Regions of its own in G1.
 
@@ -100,12 +96,10 @@ public final class HeapTarget {
     }
   }
 
-  private final Path state;
   private final List<Part> parts = new ArrayList<>();
   private final ExecutorService threads;
 
-  private HeapTarget(Path state, int threads, int slots) {
-    this.state = state;
+  private HeapTarget(int threads, int slots) {
     this.threads = Executors.newFixedThreadPool(threads);
     for (int i = 0; i < threads; ++i) parts.add(new Part(i, slots));
   }
@@ -133,36 +127,9 @@ public final class HeapTarget {
         + "MiB used=" + (runtime.totalMemory() - runtime.freeMemory() >> 20) + "MiB";
   }
 
-  private void answer(int command, String text) throws IOException {
-    Path draft = state.resolve("result.draft");
-    Files.writeString(draft, command + " " + text + "\n");
-    Files.move(draft, state.resolve("result"), StandardCopyOption.ATOMIC_MOVE);
-  }
-
-  private int waitForCommandAfter(int previous) throws Exception {
-    while (true) {
-      Path command = state.resolve("command");
-      if (Files.exists(command)) {
-        int number = Integer.parseInt(Files.readString(command).trim());
-        if (number > previous) return number;
-      }
-      Thread.sleep(POLL_MILLISECONDS);
-    }
-  }
-
   public static void main(String[] arguments) throws Exception {
-    HeapTarget target = new HeapTarget(Path.of(arguments[0]),
-        Integer.parseInt(arguments[1]), Integer.parseInt(arguments[2]));
-    target.answer(0, "OK filled");
-    for (int command = 0;;) {
-      command = target.waitForCommandAfter(command);
-      String text;
-      try {
-        text = target.obey();
-      } catch (Throwable error) { // A damaged heap can raise anything.
-        text = "WRONG " + error;
-      }
-      target.answer(command, text.replace('\n', ' '));
-    }
+    HeapTarget target = new HeapTarget(Integer.parseInt(arguments[1]),
+        Integer.parseInt(arguments[2]));
+    new ControlFolder(Path.of(arguments[0])).answerCommands(target::obey);
   }
 }
