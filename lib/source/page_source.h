@@ -68,6 +68,13 @@ class PageSource {
   // network, except for room in its own send buffer.
   virtual void Fetch(ImageRange range, Urgency urgency) = 0;
 
+  // How soon `page`, which was asked for by Urgency::kPrefetch, is likely to
+  // come; InfiniteDuration() if a demand that is made now is likely to be
+  // answered first. A guess: it may never come.
+  virtual absl::Duration ArrivesIn(ImagePage /*page*/) const {
+    return absl::InfiniteDuration();
+  }
+
   // No delivery happens after this returns; what is outstanding is dropped.
   // Fetch() is a no-op from then on. Idempotent.
   virtual void Stop() = 0;

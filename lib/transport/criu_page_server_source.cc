@@ -10,6 +10,7 @@
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
+#include "lib/base/thread_name.h"
 #include "lib/transport/criu_connection.h"
 
 namespace pagelift {
@@ -37,7 +38,10 @@ CriuPageServerSource::CriuPageServerSource(std::string peer,
       description_(std::move(description)),
       index_(description_),
       socket_(std::move(socket)),
-      thread_([this] { Run(); }) {}
+      thread_([this] {
+        NameThisThread("pl-criu");
+        Run();
+      }) {}
 
 CriuPageServerSource::~CriuPageServerSource() { Abort(); }
 

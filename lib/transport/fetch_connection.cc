@@ -11,6 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
+#include "lib/base/thread_name.h"
 #include "lib/transport/batch_writer.h"
 #include "lib/transport/description_proto.h"
 #include "lib/transport/fetch_method.h"
@@ -136,6 +137,8 @@ absl::Status FetchConnection::Start(const v1::FetchRequest& first) {
   entered_ = true;
   LOG(Info) << "stream from " << peer_ << " of image " << admitted.image << ", "
             << v1::Urgency_Name(admitted.urgency);
+  NameThisThread(admitted.urgency == v1::URGENCY_DEMAND ? "pl-demand"
+                                                        : "pl-bulk");
   buffer_.reset(new std::byte[admitted.writer.buffer_bytes()]);
   admitted_.emplace(std::move(admitted));
   // Before the first page: the client knows that the stream is accepted.

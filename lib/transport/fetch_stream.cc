@@ -11,6 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
+#include "lib/base/thread_name.h"
 #include "pagelift/v1/page_server.pb.h"
 
 namespace pagelift {
@@ -24,6 +25,8 @@ constexpr int kMaxDamaged = 4;
 constexpr PageCount kMaxPagesPerRequest = PageCount(262144);
 // With at most 35 bytes a request, well below the 64 KiB of HTTP/2's window.
 constexpr size_t kMaxUnanswered = 1024;
+// The usual round trip is mostly that of so many answers.
+constexpr int kRemembered = 8;
 constexpr int kMaxPatience = 16;  // Times Options::patience.
 
 }  // namespace
@@ -50,6 +53,22 @@ void FetchStream::Stop() {
 std::string FetchStream::trouble() const {
   absl::MutexLock lock(&mu_);
   return trouble_;
+}
+
+absl::Duration FetchStream::usual_round_trip() const {
+  absl::MutexLock lock(&mu_);
+  return usual_round_trip_;
+}
+
+absl::Duration FetchStream::ArrivesIn(ImagePage page) const {
+  absl::MutexLock lock(&mu_);
+  const absl::Duration sent = outstanding_.SentAt(page);
+  if (sent == absl::InfiniteDuration() ||
+      usual_round_trip_ == absl::ZeroDuration()) {
+    return absl::InfiniteDuration();
+  }
+  return std::max(absl::ZeroDuration(),
+                  sent + usual_round_trip_ - MonotonicNow());
 }
 
 void FetchStream::Fetch(ImageRange range) { Enter(range, 0); }
@@ -118,6 +137,8 @@ void FetchStream::CheckProgress() {
 }
 
 void FetchStream::Run() {
+  NameThisThread(options_.urgency == Urgency::kDemand ? "pl-demand"
+                                                      : "pl-bulk");
   int failures = 0;
   while (true) {
     absl::Time started = absl::Now();
@@ -237,6 +258,9 @@ absl::Status FetchStream::Deliver(const MessagePieces& message) {
     ASSIGN_OR_RETURN(
         taken, outstanding_.Take(batch.header.id, batch.header.range, now));
     round_trip = now - taken.sent;
+    usual_round_trip_ += usual_round_trip_ == absl::ZeroDuration()
+                             ? round_trip
+                             : (round_trip - usual_round_trip_) / kRemembered;
     patience_ = options_.patience;
     EndTrouble();
     delivering_since_ = now;

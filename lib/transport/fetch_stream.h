@@ -60,6 +60,12 @@ class FetchStream {
 
   void Fetch(ImageRange range) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // How long answers took lately; zero before the first.
+  absl::Duration usual_round_trip() const ABSL_LOCKS_EXCLUDED(mu_);
+  // How soon `page` is likely to come: not before zero, and InfiniteDuration()
+  // if it was not asked for, or nothing is known of the stream.
+  absl::Duration ArrivesIn(ImagePage page) const ABSL_LOCKS_EXCLUDED(mu_);
+
   // Opens the stream again if the server has been silent for too long. Does not
   // block.
   void CheckProgress() ABSL_LOCKS_EXCLUDED(mu_);
@@ -107,6 +113,7 @@ class FetchStream {
   bool accepted_before_ ABSL_GUARDED_BY(mu_) = false;
   std::string trouble_ ABSL_GUARDED_BY(mu_);
   absl::Duration patience_ ABSL_GUARDED_BY(mu_);
+  absl::Duration usual_round_trip_ ABSL_GUARDED_BY(mu_);
   // Why CheckProgress() ended call_; OK if it did not.
   absl::Status stalled_ ABSL_GUARDED_BY(mu_);
   // A server is not silent while we do not listen: since when a batch is being

@@ -30,6 +30,15 @@ absl::Duration Outstanding::WaitingSince() const {
   return since;
 }
 
+absl::Duration Outstanding::SentAt(ImagePage page) const {
+  for (const auto& [id, entry] : requests_) {
+    for (ImageRange range : entry.left) {
+      if (range.Contains(page)) return entry.sent;
+    }
+  }
+  return absl::InfiniteDuration();
+}
+
 absl::StatusOr<Outstanding::Taken> Outstanding::Take(uint64_t id,
                                                      ImageRange range,
                                                      absl::Duration now) {

@@ -41,6 +41,10 @@ class Outstanding {
   // if that was not asked for.
   absl::StatusOr<Taken> Take(uint64_t id, ImageRange range, absl::Duration now);
 
+  // When the request of which `page` is left was sent; InfiniteDuration() if
+  // none is at the server.
+  absl::Duration SentAt(ImagePage page) const;
+
   // When the request at the server that has waited longest was sent, or was
   // answered in part; InfiniteDuration() if the server has none.
   absl::Duration WaitingSince() const;

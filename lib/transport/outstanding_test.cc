@@ -41,6 +41,21 @@ TEST(OutstandingTest, RefusesAPageThatCameBefore) {
   EXPECT_FALSE(outstanding.Take(id, Pages(10, 8), kNow).ok());
 }
 
+TEST(OutstandingTest, KnowsWhenAPageThatIsLeftWasSent) {
+  Outstanding outstanding;
+  const uint64_t first = outstanding.Add(Pages(10, 8)).id;
+  const uint64_t second = outstanding.Add(Pages(40, 1)).id;
+  EXPECT_EQ(outstanding.SentAt(ImagePage(12)), absl::InfiniteDuration());
+  outstanding.MarkSent(first, kNow);
+  outstanding.MarkSent(second, kNow + absl::Seconds(1));
+  EXPECT_EQ(outstanding.SentAt(ImagePage(12)), kNow);
+  EXPECT_EQ(outstanding.SentAt(ImagePage(40)), kNow + absl::Seconds(1));
+  EXPECT_EQ(outstanding.SentAt(ImagePage(18)), absl::InfiniteDuration());
+  EXPECT_OK(outstanding.Take(first, Pages(12, 2), kNow));
+  EXPECT_EQ(outstanding.SentAt(ImagePage(12)), absl::InfiniteDuration());
+  EXPECT_EQ(outstanding.SentAt(ImagePage(14)), kNow);
+}
+
 TEST(OutstandingTest, RenewsWhatIsLeftUnderNewIds) {
   Outstanding outstanding;
   uint64_t first = outstanding.Add(Pages(10, 8)).id;

@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/monotonic_time.h"
+#include "lib/base/thread_name.h"
 #include "lib/http2/first_bytes.h"
 
 namespace pagelift {
@@ -35,7 +36,10 @@ PageDoor::PageDoor(Listener listener, StreamAdmission& streams, Others others)
       others_(std::move(others)),
       stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       listener_(std::move(listener)),
-      thread_([this] { Run(); }) {
+      thread_([this] {
+        NameThisThread("pl-door");
+        Run();
+      }) {
   CHECK(stop_.valid()) << "no descriptor left";
 }
 

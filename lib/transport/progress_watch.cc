@@ -2,13 +2,16 @@
 
 #include <utility>
 
+#include "lib/base/thread_name.h"
+
 namespace pagelift {
 
 ProgressWatch::ProgressWatch(std::vector<FetchStream*> streams,
                              absl::Duration interval)
-    : streams_(std::move(streams)),
-      interval_(interval),
-      thread_([this] { Run(); }) {}
+    : streams_(std::move(streams)), interval_(interval), thread_([this] {
+        NameThisThread("pl-watch");
+        Run();
+      }) {}
 
 ProgressWatch::~ProgressWatch() {
   {

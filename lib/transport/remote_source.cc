@@ -1,5 +1,6 @@
 #include "lib/transport/remote_source.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -107,6 +108,15 @@ void RemoteSource::Fetch(ImageRange range, Urgency urgency) {
                      (streams_.size() - 1);
   }
   streams_[stream]->Fetch(range);
+}
+
+absl::Duration RemoteSource::ArrivesIn(ImagePage page) const {
+  absl::Duration soonest = absl::InfiniteDuration();
+  for (size_t i = 1; i < streams_.size(); ++i) {
+    soonest = std::min(soonest, streams_[i]->ArrivesIn(page));
+  }
+  return soonest <= streams_[0]->usual_round_trip() ? soonest
+                                                    : absl::InfiniteDuration();
 }
 
 void RemoteSource::Stop() {

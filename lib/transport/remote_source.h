@@ -40,6 +40,7 @@ class RemoteSource : public PageSource {
   const ImageDescription& description() const override { return description_; }
   void Start(PageSink* sink) override;
   void Fetch(ImageRange range, Urgency urgency) override;
+  absl::Duration ArrivesIn(ImagePage page) const override;
   void Stop() override;
   uint64_t bytes_received() const override;
   std::string trouble() const override;

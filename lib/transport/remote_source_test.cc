@@ -11,9 +11,11 @@
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/eventually.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
 #include "lib/source/testing/fake_page_store.h"
+#include "lib/source/testing/gated_store.h"
 #include "lib/source/testing/page_pattern.h"
 #include "lib/transport/page_service.h"
 #include "lib/transport/testing/test_page_server.h"
@@ -108,6 +110,29 @@ TEST_P(RemoteSourceTest, FetchesByDemandAndInBulk) {
   ExpectPattern(sink_, Pages(0, kPages));
   EXPECT_EQ(source_->bytes_received(), kPages * kPageSize);
   EXPECT_THAT(source_->trouble(), IsEmpty());
+}
+
+TEST_P(RemoteSourceTest, GuessesHowSoonWhatIsPrefetchedArrives) {
+  auto gated = std::make_shared<GatedStore>(store_);
+  catalog_.Put(kName, gated);
+  Open();
+  // Of what was asked for by demand, and while nothing is known of the link,
+  // it guesses nothing.
+  source_->Fetch(Pages(1, 1), Urgency::kDemand);
+  source_->Fetch(Pages(2, 1), Urgency::kPrefetch);
+  EXPECT_EQ(source_->ArrivesIn(ImagePage(1)), absl::InfiniteDuration());
+  EXPECT_EQ(source_->ArrivesIn(ImagePage(2)), absl::InfiniteDuration());
+  gated->Allow(2);
+  ASSERT_TRUE(sink_.WaitForPages(2));
+  source_->Fetch(Pages(100, 2), Urgency::kPrefetch);
+  EXPECT_EQ(source_->ArrivesIn(ImagePage(102)), absl::InfiniteDuration());
+  // It is overdue as soon as it is late.
+  EXPECT_TRUE(Eventually([this] {
+    return source_->ArrivesIn(ImagePage(101)) == absl::ZeroDuration();
+  }));
+  gated->Allow(2);
+  ASSERT_TRUE(sink_.WaitForPages(4));
+  EXPECT_EQ(source_->ArrivesIn(ImagePage(101)), absl::InfiniteDuration());
 }
 
 TEST_P(RemoteSourceTest, DeliversZeroRunsAsSuch) {

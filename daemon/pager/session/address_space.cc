@@ -153,9 +153,7 @@ AddressSpace::Answer AddressSpace::Resolve(PageId page, ImagePage* image) {
     case PageState::kMissing:
     case PageState::kRequested: {
       const bool ask = waiting_.Demand(page, absl::Now());
-      if (ask && location->state == PageState::kRequested) {
-        stats_.late_faults.fetch_add(1, std::memory_order_relaxed);
-      }
+      const bool late = location->state == PageState::kRequested;
       map_.Transition(page, PageState::kMissing, PageState::kRequested);
       // An installer may have come between: it marks first and looks for
       // waiting faults after, we enter the fault first and look at the mark
@@ -166,7 +164,10 @@ AddressSpace::Answer AddressSpace::Resolve(PageId page, ImagePage* image) {
         WakeLocked(OnePage(page));
         return Answer::kAnswered;
       }
-      return ask ? Answer::kFetch : Answer::kOnItsWay;
+      if (!ask) return Answer::kOnItsWay;
+      if (!late) return Answer::kFetch;
+      stats_.late_faults.fetch_add(1, std::memory_order_relaxed);
+      return Answer::kFetchSooner;
     }
     case PageState::kPresent:
       // Mostly an old message. But a page that was installed and is missing

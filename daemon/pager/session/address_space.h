@@ -51,11 +51,12 @@ class AddressSpace : public MissingPages {
 
   // What became of a fault.
   enum class Answer {
-    kAnswered,  // The thread goes on.
-    kFetch,     // Ask the source for the page.
-    kOnItsWay,  // It was asked for.
-    kDeferred,  // Not now: an event waits. RetryDeferred() soon.
-    kGone,      // There is no target any more.
+    kAnswered,     // The thread goes on.
+    kFetch,        // Ask the source for the page.
+    kFetchSooner,  // It was asked for, but not because somebody waits for it.
+    kOnItsWay,     // It was asked for because somebody waits.
+    kDeferred,     // Not now: an event waits. RetryDeferred() soon.
+    kGone,         // There is no target any more.
   };
   // What became of pages that arrived.
   enum class Outcome {
@@ -95,7 +96,8 @@ class AddressSpace : public MissingPages {
   // missing; kDeferred if its mapping is not registered, or not known to be.
   Answer ResolveEarly(PageId page, ImagePage* image) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Decides a fault against the map as it is now. With kFetch, `image` is set.
+  // Decides a fault against the map as it is now. With kFetch and
+  // kFetchSooner, `image` is set.
   Answer Resolve(PageId page, ImagePage* image) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Installs what is wanted of `range`, whose contents start `skip` pages into

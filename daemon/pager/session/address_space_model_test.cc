@@ -157,7 +157,8 @@ class Race {
   void Serve(Target& target, PageId page) {
     if (target.space->closed()) return;
     ImagePage image;
-    if (target.space->Resolve(page, &image) == Answer::kFetch) {
+    const Answer answer = target.space->Resolve(page, &image);
+    if (answer == Answer::kFetch || answer == Answer::kFetchSooner) {
       requested_.push_back({image, PageCount(1)});
     }
   }

@@ -45,7 +45,7 @@ TEST_F(AddressSpaceTest, AMissingPageIsAskedForOnceHoweverManyWait) {
 TEST_F(AddressSpaceTest, ADemandAsksAgainForWhatPrefetchAskedFor) {
   ASSERT_TRUE(space_->ClaimFirst(kEveryPage, PageCount(8)).has_value());
   FaultingThread thread = FaultingThread::StartRead(pages_.data(5));
-  EXPECT_EQ(AnswerToFault(5), Answer::kFetch);
+  EXPECT_EQ(AnswerToFault(5), Answer::kFetchSooner);
   EXPECT_EQ(Install(*space_, 5, 1), Outcome::kDone);
   EXPECT_EQ(thread.Result(), FirstByteOf(5));
   // What prefetch brings later finds it there.

@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "lib/base/monotonic_time.h"
+#include "lib/base/thread_name.h"
 
 namespace pagelift {
 namespace {
@@ -18,7 +19,10 @@ constexpr size_t kMostFaults = 1024;
 Prefetcher::Prefetcher(Options options)
     : options_(std::move(options)), window_(options_.first_window) {
   SetMode(options_.mode);
-  thread_ = std::thread([this] { Run(); });
+  thread_ = std::thread([this] {
+    NameThisThread("pl-prefetch");
+    Run();
+  });
 }
 
 Prefetcher::~Prefetcher() { Stop(); }
@@ -62,9 +66,10 @@ void Prefetcher::Stop() {
 
 // --- What is asked for and answered ------------------------------------------
 
-void Prefetcher::OnFault(const AddressSpace& space, const DemandFault& fault) {
+void Prefetcher::OnFault(const AddressSpace& space, const DemandFault& fault,
+                         PageCount requested) {
   absl::MutexLock lock(&mu_);
-  in_flight_ = in_flight_ + PageCount(1);
+  in_flight_ = in_flight_ + requested;
   pace_.OnDemand(MonotonicNow());
   if (faults_.size() == kMostFaults) faults_.pop_front();
   faults_.emplace_back(&space, fault);

@@ -61,10 +61,11 @@ class Prefetcher {
   // There may be missing pages again: a fork, a request that came to nothing.
   void Nudge() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // A fault for which somebody else asks the source, for one page.
-  void OnFault(const AddressSpace& space, const DemandFault& fault)
-      ABSL_LOCKS_EXCLUDED(mu_);
-  // The same, of a page for which no thread waits yet.
+  // A fault for which somebody else asks the source for `requested` pages: one,
+  // or none if the page is on its way.
+  void OnFault(const AddressSpace& space, const DemandFault& fault,
+               PageCount requested) ABSL_LOCKS_EXCLUDED(mu_);
+  // The same without a fault.
   void NoteRequested(PageCount pages) ABSL_LOCKS_EXCLUDED(mu_);
   // `pages` of what was asked for, here or elsewhere, will not come.
   // Returns as OnAnswer() does.

@@ -187,7 +187,7 @@ TEST_F(PrefetcherTest, GoesOnFromTheLatestFault) {
   StartWith({PageCount(2048)});
   ImagePage image;
   spaces_[0]->Resolve(pages_[0]->at(1500), &image);
-  prefetcher_->OnFault(*spaces_[0], {pages_[0]->at(1500), image});
+  prefetcher_->OnFault(*spaces_[0], {pages_[0]->at(1500), image}, PageCount(1));
   prefetcher_->Start();
   ASSERT_TRUE(WaitForAsked(PageCount(8)));
   absl::MutexLock lock(&mu_);
@@ -249,7 +249,7 @@ TEST_F(PrefetcherTest, IdleGoesOnWhenNobodyWaitsAnyMore) {
   StartWith({PageCount(101)});
   ImagePage image;
   spaces_[0]->Resolve(pages_[0]->at(50), &image);
-  prefetcher_->OnFault(*spaces_[0], {pages_[0]->at(50), image});
+  prefetcher_->OnFault(*spaces_[0], {pages_[0]->at(50), image}, PageCount(1));
   prefetcher_->Start();
   EXPECT_TRUE(WaitForAsked(PageCount(100)));
 }

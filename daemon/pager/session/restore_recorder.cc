@@ -4,6 +4,7 @@
 
 #include "absl/status/status.h"
 #include "lib/base/log.h"
+#include "lib/base/thread_name.h"
 #include "lib/workingset/recording.h"
 
 namespace pagelift {
@@ -30,6 +31,7 @@ void RestoreRecorder::End() {
   Recording recording = recorder_.Take();
   if (recording.empty()) return;
   keeper_ = std::thread([this, recording = std::move(recording)] {
+    NameThisThread("pl-keeper");
     const absl::Status status = source_.KeepRecording(recording);
     if (status.ok()) {
       LOG(Info) << "kept in which order " << recording.page_count()

@@ -8,6 +8,7 @@
 #include "lib/base/log.h"
 #include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
+#include "lib/base/thread_name.h"
 #include "lib/prefetch/mix.h"
 
 namespace pagelift {
@@ -89,6 +90,7 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
   LearnWorkingSet();
   source_->Start(this);
   thread_ = std::thread([this] {
+    NameThisThread("pl-events");
     t_event_thread_of = this;
     absl::Status watched =
         loop_->Watch(listener_->fd(), [this] { OnConnect(); });

@@ -166,7 +166,11 @@ class Session : private PageSink {
   // Serves the children that need not be held any more.
   void ReleaseChildren();
   void Serve(const std::shared_ptr<AddressSpace>& space);
-  void ServeFault(AddressSpace& space, PageId page);
+  void ServeFault(const std::shared_ptr<AddressSpace>& space, PageId page);
+  // Waits for what was prefetched, if it is likely to come before what would be
+  // demanded now; false if not.
+  bool AwaitLate(const std::shared_ptr<AddressSpace>& space, PageId page,
+                 ImagePage image);
   void Demand(ImagePage page);
   // In which order an address space is filled.
   std::unique_ptr<PrefetchPolicy> NewPolicy(size_t task, size_t place) const;

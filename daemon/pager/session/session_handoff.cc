@@ -137,7 +137,7 @@ void Session::FetchEarlyPages() {
       const AddressSpace::Answer answer = space->ResolveEarly(page, &image);
       if (answer == AddressSpace::Answer::kFetch) {
         prefetcher_->NoteRequested(PageCount(1));
-        Demand(image);
+        source_->Fetch({image, PageCount(1)}, Urgency::kDemand);
       }
       return answer != AddressSpace::Answer::kDeferred;
     };

@@ -15,6 +15,9 @@ namespace {
 // Faults that have waited for so long wait for no event that is only a moment
 // away.
 constexpr absl::Duration kNoEventFor = absl::Milliseconds(50);
+// A page that was about to come is demanded when it is later by this, and as
+// much again as it was to take.
+constexpr absl::Duration kLatePatience = absl::Milliseconds(2);
 
 }  // namespace
 
@@ -102,7 +105,7 @@ void Session::Serve(const std::shared_ptr<AddressSpace>& space) {
     status = space->Drain(&faults_, on_fork);
   });
   stats_.faults.fetch_add(faults_.size(), std::memory_order_relaxed);
-  for (const PageFault& fault : faults_) ServeFault(*space, fault.page);
+  for (const PageFault& fault : faults_) ServeFault(space, fault.page);
   if (status.ok()) {
     NoteFed(space);
   } else {
@@ -137,17 +140,33 @@ void Session::NoteFed(const std::shared_ptr<AddressSpace>& space) {
   if (starved_.empty()) ClearTrouble(starved_trouble_);
 }
 
-void Session::ServeFault(AddressSpace& space, PageId page) {
+void Session::ServeFault(const std::shared_ptr<AddressSpace>& space,
+                         PageId page) {
   ImagePage image;
-  if (space.Resolve(page, &image) == AddressSpace::Answer::kFetch) {
-    stats_.demand_fetches.fetch_add(1, std::memory_order_relaxed);
-    prefetcher_->OnFault(space, {page, image});
+  const AddressSpace::Answer answer = space->Resolve(page, &image);
+  const bool late = answer == AddressSpace::Answer::kFetchSooner;
+  if (answer != AddressSpace::Answer::kFetch && !late) return;
+  const bool demand = !late || !AwaitLate(space, page, image);
+  prefetcher_->OnFault(*space, {page, image}, PageCount(demand ? 1 : 0));
+  if (demand) Demand(image);
+  if (recorder_.has_value()) recorder_->OnFault(image, MonotonicNow());
+}
+
+bool Session::AwaitLate(const std::shared_ptr<AddressSpace>& space, PageId page,
+                        ImagePage image) {
+  const absl::Duration arrives = source_->ArrivesIn(image);
+  if (arrives == absl::InfiniteDuration()) return false;
+  // A guess: what is prefetched may be stuck where a demand is not.
+  loop_->RunAfter(2 * arrives + kLatePatience, [this, space, page, image] {
+    if (has_ended() || !space->waiting().Contains(page)) return;
+    prefetcher_->NoteRequested(PageCount(1));
     Demand(image);
-    if (recorder_.has_value()) recorder_->OnFault(image, MonotonicNow());
-  }
+  });
+  return true;
 }
 
 void Session::Demand(ImagePage page) {
+  stats_.demand_fetches.fetch_add(1, std::memory_order_relaxed);
   source_->Fetch({page, PageCount(1)}, Urgency::kDemand);
 }
 
@@ -171,7 +190,7 @@ void Session::Retry() {
     // Events first: they are why it was deferred.
     Serve(space);
     if (space->closed() || space->held()) continue;
-    for (PageId page : space->waiting().Deferred()) ServeFault(*space, page);
+    for (PageId page : space->waiting().Deferred()) ServeFault(space, page);
     FreeStuckGrowth(*space);
     if (space->SettleDoubts()) again = true;
     if (space->waiting().any_deferred()) again = true;

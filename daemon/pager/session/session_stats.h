@@ -14,7 +14,7 @@ struct SessionStats {
 
   Counter faults{0};           // Messages read, of all kinds.
   Counter demand_fetches{0};   // Faults that had to ask the source.
-  Counter late_faults{0};      // Those of them whose page was on its way.
+  Counter late_faults{0};      // Faults whose page was on its way.
   Counter pages_installed{0};  // Image contents, zero contents included.
   Counter pages_zeroed{0};     // Zero because the image does not have them.
   Counter pages_lost{0};       // Poisoned.

@@ -57,6 +57,11 @@ void WaitingFaults::Forget(PageRange range) {
       range, [](absl::Duration) {}, absl::InfinitePast());
 }
 
+bool WaitingFaults::Contains(PageId page) const {
+  absl::MutexLock lock(&mu_);
+  return waiting_.contains(page);
+}
+
 std::vector<PageId> WaitingFaults::Deferred() const {
   std::vector<PageId> pages;
   absl::MutexLock lock(&mu_);

@@ -45,6 +45,8 @@ class WaitingFaults {
   // Nobody waits there any more, or will say so again.
   void Forget(PageRange range) ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Somebody waits for `page`, deferred or not.
+  bool Contains(PageId page) const ABSL_LOCKS_EXCLUDED(mu_);
   std::vector<PageId> Deferred() const ABSL_LOCKS_EXCLUDED(mu_);
   std::vector<Entry> All() const ABSL_LOCKS_EXCLUDED(mu_);
   // When the oldest fault was read; InfiniteFuture if none waits.

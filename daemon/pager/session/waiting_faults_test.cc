@@ -21,6 +21,17 @@ std::vector<absl::Duration> Answer(WaitingFaults& faults, PageRange range,
   return waited;
 }
 
+TEST(WaitingFaultsTest, ContainsWhatSomebodyWaitsFor) {
+  WaitingFaults waiting;
+  waiting.Demand(PageId(3), kNow);
+  waiting.Defer(PageId(5), kNow);
+  EXPECT_TRUE(waiting.Contains(PageId(3)));
+  EXPECT_TRUE(waiting.Contains(PageId(5)));
+  EXPECT_FALSE(waiting.Contains(PageId(4)));
+  waiting.Forget({PageId(3), PageCount(1)});
+  EXPECT_FALSE(waiting.Contains(PageId(3)));
+}
+
 TEST(WaitingFaultsTest, APageIsAskedForOnce) {
   WaitingFaults faults;
   EXPECT_TRUE(faults.Demand(PageId(7), kNow));

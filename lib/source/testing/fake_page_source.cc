@@ -154,6 +154,21 @@ std::string FakePageSource::trouble() const {
   return trouble_;
 }
 
+void FakePageSource::PromiseIn(absl::Duration wait) {
+  absl::MutexLock lock(&mu_);
+  promise_ = wait;
+}
+
+absl::Duration FakePageSource::ArrivesIn(ImagePage page) const {
+  absl::MutexLock lock(&mu_);
+  for (const Request& request : held_) {
+    if (request.urgency == Urgency::kPrefetch && request.range.Contains(page)) {
+      return promise_;
+    }
+  }
+  return absl::InfiniteDuration();
+}
+
 bool FakePageSource::is_gone() const {
   absl::MutexLock lock(&mu_);
   return gone_;

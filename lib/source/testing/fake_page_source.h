@@ -56,6 +56,8 @@ class FakePageSource : public PageSource {
   void SetTrouble(std::string trouble);
   // What earlier restores touched.
   void KnowWorkingSet(Recording recording);
+  // What ArrivesIn() says of pages that are prefetched and held.
+  void PromiseIn(absl::Duration wait);
   // What is held and what comes is never answered.
   void BeGone();
 
@@ -74,6 +76,7 @@ class FakePageSource : public PageSource {
   const ImageDescription& description() const override { return description_; }
   void Start(PageSink* sink) override;
   void Fetch(ImageRange range, Urgency urgency) override;
+  absl::Duration ArrivesIn(ImagePage page) const override;
   void Stop() override;
   uint64_t bytes_received() const override;
   std::string trouble() const override;
@@ -105,6 +108,7 @@ class FakePageSource : public PageSource {
   size_t piece_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   std::string trouble_ ABSL_GUARDED_BY(mu_);
   bool gone_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Duration promise_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
   std::optional<Recording> known_ ABSL_GUARDED_BY(mu_);
   std::vector<Recording> kept_ ABSL_GUARDED_BY(mu_);
   uint64_t bytes_received_ ABSL_GUARDED_BY(mu_) = 0;

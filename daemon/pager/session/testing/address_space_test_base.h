@@ -80,7 +80,8 @@ class AddressSpaceTestBase : public ::testing::Test {
       faults_.clear();
       for (PageId page : pages) {
         ImagePage image;
-        if (space.Resolve(page, &image) == Answer::kFetch) {
+        const Answer answer = space.Resolve(page, &image);
+        if (answer == Answer::kFetch || answer == Answer::kFetchSooner) {
           InstallWhenPossible(space, image.raw(), 1);
         }
       }
