@@ -41,6 +41,7 @@ void ParseFlags(absl::string_view flags, Mapping& mapping) {
     if (flag == "uw") mapping.registered_write_protect = true;
     if (flag == "ui") mapping.registered_minor = true;
     if (flag == "wf") mapping.wipe_on_fork = true;
+    if (flag == "dc") mapping.left_out_of_forks = true;
     if (flag == "ms") mapping.shared = true;
     if (flag == "lo") mapping.locked = true;
     if (flag == "gu") mapping.guarded = true;

@@ -17,7 +17,8 @@ struct Mapping {
   bool registered_missing = false;  // With a userfaultfd, for missing faults,
   bool registered_write_protect = false;  // for write-protect faults,
   bool registered_minor = false;          // for minor faults.
-  bool wipe_on_fork = false;              // A forked child finds zeros.
+  bool wipe_on_fork = false;              // A forked child finds zeros,
+  bool left_out_of_forks = false;         // or nothing at all.
   bool shared = false;
   bool locked = false;   // By mlock(2), or as mlockall(2) has asked for.
   bool guarded = false;  // May hold guard markers; only newer kernels tell.

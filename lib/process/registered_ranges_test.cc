@@ -46,6 +46,8 @@ TEST(RegisteredRangesTest, ReadsTheFlagsOfEachMapping) {
   EXPECT_TRUE(ranges.mappings()[1].locked);
   const Mapping& third = ranges.mappings()[2];
   EXPECT_TRUE(third.wipe_on_fork);
+  EXPECT_TRUE(third.left_out_of_forks);
+  EXPECT_FALSE(heap.left_out_of_forks);
   EXPECT_TRUE(third.guarded);
   EXPECT_TRUE(ranges.mappings()[3].registered_minor);
   EXPECT_TRUE(ranges.mappings()[3].shared);

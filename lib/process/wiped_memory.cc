@@ -44,4 +44,20 @@ std::vector<PageRange> WipedByFork(
   return wiped;
 }
 
+std::vector<PageRange> LeftOutByFork(
+    const RegisteredRanges& parent, const RegisteredRanges& child,
+    absl::FunctionRef<std::optional<bool>(PageRange)> was_copied) {
+  std::vector<PageRange> left_out;
+  for (const Mapping& mapping : parent.mappings()) {
+    if (!mapping.left_out_of_forks) continue;
+    const PageRange range = mapping.pages;
+    const std::vector<PageRange> there = child.RegisteredIn(range);
+    const bool all_there = there.size() == 1 && there.front() == range;
+    if (!all_there || !was_copied(range).value_or(true)) {
+      left_out.push_back(range);
+    }
+  }
+  return left_out;
+}
+
 }  // namespace pagelift

@@ -22,6 +22,14 @@ std::vector<PageRange> WipedByFork(
     const RegisteredRanges& parent, const RegisteredRanges& child,
     absl::FunctionRef<std::optional<bool>(PageRange)> was_copied);
 
+// What MADV_DONTFORK left out of a forked child, judged in the same way: what
+// the parent has marked. If the child has all of such a range nevertheless, it
+// has grown over it, or the mark was set since: `was_copied` is asked, and if
+// that does not tell, it was set since. A part of it is growth.
+std::vector<PageRange> LeftOutByFork(
+    const RegisteredRanges& parent, const RegisteredRanges& child,
+    absl::FunctionRef<std::optional<bool>(PageRange)> was_copied);
+
 }  // namespace pagelift
 
 #endif  // PAGELIFT_LIB_PROCESS_WIPED_MEMORY_H_

@@ -79,5 +79,39 @@ TEST(WipedMemoryTest, OnlyThePartThatBothHaveMarked) {
               ElementsAre(Pages(3, 4)));
 }
 
+TEST(LeftOutMemoryTest, WhatTheParentHasMarkedAndTheChildDoesNotHave) {
+  const RegisteredRanges parent =
+      Mappings(Smaps(1, 4, "um") + Smaps(4, 8, "um dc") + Smaps(8, 9, "um"));
+  EXPECT_THAT(
+      LeftOutByFork(parent, Mappings(Smaps(1, 4, "um") + Smaps(8, 9, "um")),
+                    NobodyKnows),
+      ElementsAre(Pages(4, 8)));
+}
+
+TEST(LeftOutMemoryTest, AChildThatGrowsOverItHasNotInheritedIt) {
+  const RegisteredRanges parent =
+      Mappings(Smaps(1, 4, "um") + Smaps(4, 8, "um dc"));
+  EXPECT_THAT(LeftOutByFork(parent, Mappings(Smaps(1, 6, "um")), NobodyKnows),
+              ElementsAre(Pages(4, 8)));
+  // Over all of it: then the pages tell.
+  EXPECT_THAT(LeftOutByFork(parent, Mappings(Smaps(1, 8, "um")),
+                            [](PageRange range) {
+                              EXPECT_EQ(range, Pages(4, 8));
+                              return std::optional<bool>(false);
+                            }),
+              ElementsAre(Pages(4, 8)));
+}
+
+TEST(LeftOutMemoryTest, AParentThatMarksItsMemoryLaterTakesNothingAway) {
+  const RegisteredRanges parent =
+      Mappings(Smaps(1, 4, "um") + Smaps(4, 8, "um dc"));
+  const RegisteredRanges child = Mappings(Smaps(1, 8, "um"));
+  EXPECT_THAT(LeftOutByFork(parent, child, NobodyKnows), IsEmpty());
+  EXPECT_THAT(
+      LeftOutByFork(parent, child,
+                    [](PageRange) { return std::optional<bool>(true); }),
+      IsEmpty());
+}
+
 }  // namespace
 }  // namespace pagelift

@@ -114,10 +114,10 @@ std::vector<PageRange> AddressSpace::InheritedPages(PageRange range) const {
 }
 
 void AddressSpace::Release(std::optional<PidFd> pid,
-                           const std::vector<PageRange>& wiped) {
+                           const std::vector<PageRange>& not_inherited) {
   absl::WriterMutexLock lock(&mu_);
   CHECK(held());
-  for (PageRange range : wiped) map_.Erase(range);
+  for (PageRange range : not_inherited) map_.Erase(range);
   pid_ = std::move(pid);
   if (pid_.has_value()) spare_fd_ = OpenSpare();
   held_.store(false, std::memory_order_release);

@@ -79,9 +79,10 @@ class AddressSpace : public MissingPages {
   std::vector<PageRange> InheritedPages(PageRange range) const
       ABSL_LOCKS_EXCLUDED(mu_);
   // It is known now which process it is, if it was found, and what of its
-  // memory MADV_WIPEONFORK made zero. For the session's event thread.
-  // REQUIRES: held().
-  void Release(std::optional<PidFd> pid, const std::vector<PageRange>& wiped)
+  // parent's memory it has not: MADV_WIPEONFORK made it zero, MADV_DONTFORK
+  // left it out. For the session's event thread. REQUIRES: held().
+  void Release(std::optional<PidFd> pid,
+               const std::vector<PageRange>& not_inherited)
       ABSL_LOCKS_EXCLUDED(mu_);
 
   // Reads all that is queued and applies the events in order; then appends the

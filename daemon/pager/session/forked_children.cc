@@ -84,21 +84,24 @@ void ForkedChildren::Identify(const Held& held, pid_t candidate) {
   AddressSpace& child = *held.child;
   const RegisteredRanges mappings =
       std::move(seen_.extract(candidate).mapped());
-  std::vector<PageRange> wiped;
+  std::vector<PageRange> not_inherited;
   if (held.parents_mappings->ok()) {
+    const RegisteredRanges& parents = **held.parents_mappings;
     absl::StatusOr<Pagemap> pagemap = Pagemap::Open(candidate);
-    wiped =
-        WipedByFork(**held.parents_mappings, mappings,
-                    [&](PageRange range) -> std::optional<bool> {
-                      if (!pagemap.ok()) return std::nullopt;
-                      return WereCopied(child.InheritedPages(range), *pagemap);
-                    });
+    auto was_copied = [&](PageRange range) -> std::optional<bool> {
+      if (!pagemap.ok()) return std::nullopt;
+      return WereCopied(child.InheritedPages(range), *pagemap);
+    };
+    not_inherited = WipedByFork(parents, mappings, was_copied);
+    const std::vector<PageRange> left_out =
+        LeftOutByFork(parents, mappings, was_copied);
+    not_inherited.insert(not_inherited.end(), left_out.begin(), left_out.end());
   } else {
-    wiped = mappings.WipedOnForkIn(kAllPages);
+    not_inherited = mappings.WipedOnForkIn(kAllPages);
   }
   absl::StatusOr<PidFd> pid = PidFd::Open(candidate);
   child.Release(pid.ok() ? std::make_optional(*std::move(pid)) : std::nullopt,
-                wiped);
+                not_inherited);
 }
 
 void ForkedChildren::GiveUp(const Held& held) {

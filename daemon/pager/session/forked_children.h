@@ -19,7 +19,8 @@ namespace pagelift {
 // Address spaces of forked children that are held until their process is known.
 //
 // A fork event tells neither the child's number nor what MADV_WIPEONFORK made
-// zero in it. So the child is looked for among its parent's children, which
+// zero in it and MADV_DONTFORK left out of it, over which it may grow without a
+// word. So the child is looked for among its parent's children, which
 // takes until fork(2) has put it there, and judged by its mappings and its
 // parent's: see wiped_memory.h. Until then its events are not read: it may run,
 // but cannot have moved or unmapped anything.

@@ -41,6 +41,16 @@ class ForkMarksSessionTest : public HeldSessionTestBase {
   void Advise(uint64_t page, int advice) {
     ASSERT_EQ(thread().On(Op::kAdvise, target_.pages(page, 4), advice), 0);
   }
+  // Over pages from 8 on, which the child does not have; those before them are
+  // wiped.
+  void GrowOverWhatWasLeftOut(TargetThread& child, PageCount by) {
+    TargetCommand grow;
+    grow.op = Op::kMove;
+    grow.range = target_.pages(4, 4);
+    grow.to_count = PageCount(4) + by;
+    EXPECT_EQ(child.Do(grow).result,
+              static_cast<int64_t>(grow.range.first.raw() * kPageSize));
+  }
   void ExpectInherited(TargetThread& child) {
     for (uint64_t page = 0; page < kPages.raw(); ++page) {
       switch (KindOf(page)) {
@@ -80,6 +90,37 @@ TEST_F(ForkMarksSessionTest, ChildrenAndGrandchildrenFindWhatForkLeavesThem) {
   for (TargetThread* each : {&child, &grandchild, &second}) {
     ExpectInherited(*each);
   }
+  ExpectAllInParent();
+}
+
+// Growth in place has no event.
+TEST_F(ForkMarksSessionTest, WhatGrowsOverWhatWasLeftOutIsZero) {
+  // Over a part of it, before anybody can look, and later; and over all.
+  TargetThread& at_once = target_.Fork(thread());
+  GrowOverWhatWasLeftOut(at_once, PageCount(2));
+  TargetThread& later = target_.Fork(thread());
+  ExpectZero(5, later);  // It has been found: its zeros are there.
+  GrowOverWhatWasLeftOut(later, PageCount(4));
+  TargetThread& grandchild = target_.Fork(later);
+  Release();
+  for (TargetThread* each : {&at_once, &later, &grandchild}) {
+    for (uint64_t page = 7; page < 10; ++page) ExpectZero(page, *each);
+    ExpectImagePage(12, 12, *each);
+  }
+  for (uint64_t page = 10; page < 12; ++page) {
+    ExpectNothing(page, at_once);
+    ExpectZero(page, later);
+    ExpectZero(page, grandchild);
+  }
+  ExpectAllInParent();
+}
+
+TEST_F(ForkMarksSessionTest, PagesThatHadComeTellWhoHasGrownOverAllAtOnce) {
+  Bring(9);
+  TargetThread& child = target_.Fork(thread());
+  GrowOverWhatWasLeftOut(child, PageCount(4));
+  Release();
+  for (uint64_t page = 8; page < 12; ++page) ExpectZero(page, child);
   ExpectAllInParent();
 }
 
