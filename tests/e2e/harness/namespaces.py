@@ -18,8 +18,10 @@ from typing import BinaryIO
 
 _INIT = Path(__file__).with_name("init.py")
 _CLONE_NEWNET = 0x40000000
-# Restored pids must be free: what helps to restore stays far below these.
+# Restored pids must be free: what helps to restore stays far above these, however
+# many commands have run.
 FIRST_TARGET_PID = 1000
+_FIRST_HELPER_PID = 10000
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -89,7 +91,9 @@ class Host:
         # The cache of what the kernel can do, which CRIU keeps in /run, is kept
         # on a tmpfs only. Guests see their host's.
         run = "" if inside else "mount -t tmpfs none /run && "
-        script = (f"{run}ip link set lo up && "
+        script = (f"echo {_FIRST_HELPER_PID - 1} "
+                  ">/proc/sys/kernel/ns_last_pid && "
+                  f"{run}ip link set lo up && "
                   f"exec /usr/bin/python3 -I -S {_INIT} {theirs.fileno()}")
         entering = inside._entering() if inside else []
         self._unshare = subprocess.Popen(
