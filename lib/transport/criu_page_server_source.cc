@@ -38,10 +38,7 @@ CriuPageServerSource::CriuPageServerSource(std::string peer,
       description_(std::move(description)),
       index_(description_),
       socket_(std::move(socket)),
-      thread_([this] {
-        NameThisThread("pl-criu");
-        Run();
-      }) {}
+      thread_([this] { Run(); }) {}
 
 CriuPageServerSource::~CriuPageServerSource() { Abort(); }
 
@@ -134,6 +131,7 @@ bool CriuPageServerSource::Send() {
 // --- Receiving ---------------------------------------------------------------
 
 void CriuPageServerSource::Run() {
+  NameThisThread("pl-criu");
   auto buffer = std::make_unique<PageBuffer>();
   absl::Status status = ReadAll(*buffer);
   if (!status.ok()) Lose(status);

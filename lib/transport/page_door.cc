@@ -36,10 +36,7 @@ PageDoor::PageDoor(Listener listener, StreamAdmission& streams, Others others)
       others_(std::move(others)),
       stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       listener_(std::move(listener)),
-      thread_([this] {
-        NameThisThread("pl-door");
-        Run();
-      }) {
+      thread_([this] { Run(); }) {
   CHECK(stop_.valid()) << "no descriptor left";
 }
 
@@ -73,6 +70,7 @@ void PageDoor::Stop(absl::Duration deadline) {
 }
 
 void PageDoor::Run() {
+  NameThisThread("pl-door");
   bool accepting = true;
   while (true) {
     std::vector<pollfd> polled = {{stop_.get(), POLLIN, 0}};

@@ -8,10 +8,9 @@ namespace pagelift {
 
 ProgressWatch::ProgressWatch(std::vector<FetchStream*> streams,
                              absl::Duration interval)
-    : streams_(std::move(streams)), interval_(interval), thread_([this] {
-        NameThisThread("pl-watch");
-        Run();
-      }) {}
+    : streams_(std::move(streams)),
+      interval_(interval),
+      thread_([this] { Run(); }) {}
 
 ProgressWatch::~ProgressWatch() {
   {
@@ -22,6 +21,7 @@ ProgressWatch::~ProgressWatch() {
 }
 
 void ProgressWatch::Run() {
+  NameThisThread("pl-watch");
   absl::MutexLock lock(&mu_);
   while (!mu_.AwaitWithTimeout(absl::Condition(&stopping_), interval_)) {
     for (FetchStream* stream : streams_) stream->CheckProgress();

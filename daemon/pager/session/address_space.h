@@ -58,6 +58,10 @@ class AddressSpace : public MissingPages {
     kDeferred,     // Not now: an event waits. RetryDeferred() soon.
     kGone,         // There is no target any more.
   };
+  // The source has something to do.
+  static bool AsksSource(Answer answer) {
+    return answer == Answer::kFetch || answer == Answer::kFetchSooner;
+  }
   // What became of pages that arrived.
   enum class Outcome {
     kDone,          // Every page that is wanted is there.

@@ -157,8 +157,7 @@ class Race {
   void Serve(Target& target, PageId page) {
     if (target.space->closed()) return;
     ImagePage image;
-    const Answer answer = target.space->Resolve(page, &image);
-    if (answer == Answer::kFetch || answer == Answer::kFetchSooner) {
+    if (AddressSpace::AsksSource(target.space->Resolve(page, &image))) {
       requested_.push_back({image, PageCount(1)});
     }
   }

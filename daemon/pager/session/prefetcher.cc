@@ -19,10 +19,7 @@ constexpr size_t kMostFaults = 1024;
 Prefetcher::Prefetcher(Options options)
     : options_(std::move(options)), window_(options_.first_window) {
   SetMode(options_.mode);
-  thread_ = std::thread([this] {
-    NameThisThread("pl-prefetch");
-    Run();
-  });
+  thread_ = std::thread([this] { Run(); });
 }
 
 Prefetcher::~Prefetcher() { Stop(); }
@@ -130,6 +127,7 @@ absl::Duration Prefetcher::UntilNext() const {
 }
 
 void Prefetcher::Run() {
+  NameThisThread("pl-prefetch");
   absl::MutexLock lock(&mu_);
   auto called = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return called_ || stopping_;

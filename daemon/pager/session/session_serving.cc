@@ -144,11 +144,11 @@ void Session::ServeFault(const std::shared_ptr<AddressSpace>& space,
                          PageId page) {
   ImagePage image;
   const AddressSpace::Answer answer = space->Resolve(page, &image);
-  const bool late = answer == AddressSpace::Answer::kFetchSooner;
-  if (answer != AddressSpace::Answer::kFetch && !late) return;
-  const bool demand = !late || !AwaitLate(space, page, image);
-  prefetcher_->OnFault(*space, {page, image}, PageCount(demand ? 1 : 0));
-  if (demand) Demand(image);
+  if (!AddressSpace::AsksSource(answer)) return;
+  const bool awaited = answer == AddressSpace::Answer::kFetchSooner &&
+                       AwaitLate(space, page, image);
+  prefetcher_->OnFault(*space, {page, image}, PageCount(awaited ? 0 : 1));
+  if (!awaited) Demand(image);
   if (recorder_.has_value()) recorder_->OnFault(image, MonotonicNow());
 }
 

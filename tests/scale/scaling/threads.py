@@ -35,7 +35,7 @@ def sixty_four_fault_at_once(scene: Scene) -> str:
         figures.append(
             f"prefetch {prefetch}: {session['faults']} faults, "
             f"{session['demand_fetches']} fetched by demand, "
-            f"{session['late_faults']} of those on their way, p50 "
+            f"{session['late_faults']} faults of pages on their way, p50 "
             f"{latency['p50']} us, p99 {latency['p99']} us, {told}")
     stage.close()
     return "\n".join([f"{_THREADS} threads waited for the same page, and for "

@@ -80,8 +80,7 @@ class AddressSpaceTestBase : public ::testing::Test {
       faults_.clear();
       for (PageId page : pages) {
         ImagePage image;
-        const Answer answer = space.Resolve(page, &image);
-        if (answer == Answer::kFetch || answer == Answer::kFetchSooner) {
+        if (AddressSpace::AsksSource(space.Resolve(page, &image))) {
           InstallWhenPossible(space, image.raw(), 1);
         }
       }
