@@ -1,9 +1,31 @@
 #include "daemon/pager/pager_options.h"
 
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "lib/base/command_line.h"
 #include "lib/process/service.h"
 
 namespace pagelift {
+
+namespace {
+
+constexpr int kLongestSpinUs = 1000;
+
+absl::Status ParseSpin(const std::string& value, absl::Duration* spin) {
+  int us = 0;
+  if (!absl::SimpleAtoi(value, &us) || us < 0 || us > kLongestSpinUs) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "expected 0 to ", kLongestSpinUs, " microseconds, not '", value, "'"));
+  }
+  *spin = absl::Microseconds(us);
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 std::optional<int> ParsePagerOptions(int argc, const char* const argv[],
                                      PagerOptions* options) {
@@ -23,6 +45,13 @@ std::optional<int> ParsePagerOptions(int argc, const char* const argv[],
             "write down beside images of this host what restores touched "
             "first; without it nothing is ever written there",
             &options->keep_working_sets});
+  line.Add({"spin-us", 0, "N",
+            "how many microseconds the thread that serves faults looks on "
+            "before it sleeps, 0 to 1000 (default: 100); the processor is left "
+            "to others as soon as they want it",
+            [options](const std::string& value) {
+              return ParseSpin(value, &options->spin);
+            }});
   line.Add({"check-invariants", 0, "",
             "for tests: end at once, with a message, if an invariant is broken",
             &options->check_invariants});

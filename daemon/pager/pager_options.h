@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "daemon/pager/event_loop/event_loop.h"
 #include "lib/base/log.h"
 
 namespace pagelift {
@@ -19,6 +20,7 @@ struct PagerOptions {
   absl::Duration exit_when_idle;
   bool keep_working_sets = false;
   bool check_invariants = false;
+  absl::Duration spin = EventLoop::kDefaultSpin;
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;  // Empty: stderr.
 };

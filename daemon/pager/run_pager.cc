@@ -70,9 +70,12 @@ absl::Status Serve(const PagerOptions& options, StopSignals& signals) {
   KeepGrpcToTheEnd();
   const KeepWorkingSets keep =
       options.keep_working_sets ? KeepWorkingSets::kYes : KeepWorkingSets::kNo;
+  SessionRegistry::Options sessions;
+  sessions.check_invariants = options.check_invariants;
+  sessions.spin = options.spin;
   SessionRegistry registry(
       [keep](const std::string& url) { return OpenSource(url, keep); },
-      options.check_invariants);
+      sessions);
   ControlService service(registry);
   ASSIGN_OR_RETURN(std::unique_ptr<grpc::Server> server,
                    Listen(options.control, service));

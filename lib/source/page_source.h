@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "lib/base/ready_watcher.h"
 #include "lib/memory/page.h"
 #include "lib/source/image_description.h"
 #include "lib/workingset/recording.h"
@@ -59,6 +60,13 @@ class PageSource {
   virtual ~PageSource() = default;
 
   virtual const ImageDescription& description() const = 0;
+
+  // May be called before Start(): demands may be delivered on the thread of
+  // `watcher`, by a source that waits for descriptors. It then wakes nobody
+  // where the same thread asks for them. Stop() has to be called on that
+  // thread, or while it does not run; `watcher` must outlive that, and not run
+  // when the source has gone.
+  virtual void DeliverOn(ReadyWatcher* /*watcher*/) {}
 
   // Deliveries go to `sink`, which must outlive Stop(). Called once, before the
   // first Fetch().

@@ -88,41 +88,46 @@ bool FetchCall::WaitForAcceptance() {
         return false;
       }
     }
-    ReceiveSome();
+    ReceiveSome(0);
   }
   return false;
 }
 
+void FetchCall::Take() { ReceiveSome(MSG_DONTWAIT); }
+
+const MessagePieces* FetchCall::Next() {
+  absl::MutexLock lock(&mu_);
+  MessageAssembler& messages = call_->messages();
+  if (!messages.has_message()) return nullptr;
+  message_ = messages.front();
+  messages.Pop();
+  return &message_;
+}
+
 const MessagePieces* FetchCall::Read() {
   while (true) {
-    {
-      absl::MutexLock lock(&mu_);
-      MessageAssembler& messages = call_->messages();
-      if (messages.has_message()) {
-        message_ = messages.front();
-        messages.Pop();
-        return &message_;
-      }
-    }
-    if (ended_) return nullptr;
-    ReceiveSome();
+    const MessagePieces* message = Next();
+    if (message != nullptr || ended_) return message;
+    ReceiveSome(0);
   }
 }
 
-void FetchCall::ReceiveSome() {
+void FetchCall::ReceiveSome(int flags) {
   size_t wanted = kReadBytes;
-  int flags = 0;
   {
     absl::MutexLock lock(&mu_);
     MessageAssembler& messages = call_->messages();
     received_.MakeRoom(messages);
     // No further than to its end: the next message then starts in front.
     if (messages.missing() > 0) wanted = messages.missing();
-    if (wanted > kLongRest && messages.missing() > 0) flags = MSG_WAITALL;
+    if (wanted > kLongRest && messages.missing() > 0 &&
+        (flags & MSG_DONTWAIT) == 0) {
+      flags |= MSG_WAITALL;
+    }
   }
   const absl::Span<std::byte> space = received_.Space(wanted);
   const ssize_t came = recv(socket_.get(), space.data(), space.size(), flags);
-  if (came < 0 && errno == EINTR) return;
+  if (came < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (came <= 0) {
     end_ = came == 0
                ? absl::UnavailableError("the server closed the connection")

@@ -19,9 +19,10 @@ namespace pagelift {
 
 // The client's end of a FetchPages call, on a connection of its own.
 //
-// One thread opens, reads and destroys it. Write() and Cancel() may be called
-// from any thread: who writes puts the bytes into the socket himself, and who
-// reads takes them out of it, so no message passes from one thread to another.
+// One thread at a time opens, reads and destroys it. Write() and Cancel() may
+// be called from any thread: who writes puts the bytes into the socket himself,
+// and who reads takes them out of it, so no message passes from one thread to
+// another.
 class FetchCall {
  public:
   explicit FetchCall(std::string address);
@@ -43,6 +44,17 @@ class FetchCall {
   // The next message, valid until the next call; null when no more will come.
   const MessagePieces* Read() ABSL_LOCKS_EXCLUDED(mu_);
 
+  // The same for a reader that must not wait: Take() takes what is in the
+  // socket, Next() returns the next message of it, null if there is none.
+  // REQUIRES: fd() is connected; Next() was null before Take().
+  void Take() ABSL_LOCKS_EXCLUDED(mu_);
+  const MessagePieces* Next() ABSL_LOCKS_EXCLUDED(mu_);
+  // The socket, to wait for; -1 before Open(). Borrowed.
+  int fd() const { return connected_; }
+
+  // No more comes after what Next() still has. As long as it has not, end() is
+  // OK.
+  bool has_ended() const { return ended_; }
   // Why Open() failed, or no more messages come. OK: the server says so.
   const absl::Status& end() const { return end_; }
 
@@ -50,8 +62,9 @@ class FetchCall {
   void Cancel();
 
  private:
-  // Until something is known that was not: a message, headers, the end.
-  void ReceiveSome() ABSL_LOCKS_EXCLUDED(mu_);
+  // Until something is known that was not: a message, headers, the end; or,
+  // with MSG_DONTWAIT, not even so long.
+  void ReceiveSome(int flags) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Flush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const std::string address_;

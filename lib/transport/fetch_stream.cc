@@ -29,6 +29,12 @@ constexpr size_t kMaxUnanswered = 1024;
 constexpr int kRemembered = 8;
 constexpr int kMaxPatience = 16;  // Times Options::patience.
 
+// Why no more messages come.
+absl::Status WhyEnded(const FetchCall& call) {
+  return call.end().ok() ? absl::UnavailableError("the server ended the stream")
+                         : call.end();
+}
+
 }  // namespace
 
 FetchStream::FetchStream(std::string address, Options options, PageSink* sink)
@@ -45,6 +51,9 @@ void FetchStream::Stop() {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
     if (call_ != nullptr) call_->Cancel();
+  }
+  if (options_.watcher != nullptr) {
+    EndReading(absl::CancelledError("stopping"));
   }
   absl::MutexLock lock(&join_mu_);
   if (thread_.joinable()) thread_.join();
@@ -188,7 +197,8 @@ absl::Status FetchStream::RunOnce() {
       writable_ = true;
     }
     WriteWaiting();
-    end = ReadAll(*call);
+    end =
+        options_.watcher == nullptr ? ReadAll(*call) : ReadAllOnWatcher(*call);
   }
   // First of all: frees a thread that writes to a server that does not read.
   call->Cancel();
@@ -218,8 +228,66 @@ absl::Status FetchStream::ReadAll(FetchCall& call) {
     }
     RETURN_IF_ERROR(Deliver(*message));
   }
-  return call.end().ok() ? absl::UnavailableError("the server ended the stream")
-                         : call.end();
+  return WhyEnded(call);
+}
+
+absl::Status FetchStream::ReadAllOnWatcher(FetchCall& call) {
+  if (call.WaitForAcceptance()) NoteAccepted();
+  {
+    absl::MutexLock lock(&mu_);
+    if (stopping_) return absl::CancelledError("stopping");
+    reader_ = Reader::kWatcherSoon;
+  }
+  options_.watcher->Post([this, &call] { StartReading(call); });
+  absl::MutexLock lock(&mu_);
+  auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    return reader_ == Reader::kOwnThread;
+  };
+  mu_.Await(absl::Condition(&ended));
+  return read_end_;
+}
+
+void FetchStream::StartReading(FetchCall& call) {
+  {
+    absl::MutexLock lock(&mu_);
+    // Stop() was faster; the call may be gone.
+    if (reader_ != Reader::kWatcherSoon) return;
+    reader_ = Reader::kWatcher;
+  }
+  const absl::Status watched =
+      options_.watcher->Watch(call.fd(), [this, &call] {
+        call.Take();
+        DeliverWhatCame(call);
+      });
+  if (!watched.ok()) {
+    EndReading(watched);
+    return;
+  }
+  DeliverWhatCame(call);  // Together with the acceptance.
+}
+
+void FetchStream::DeliverWhatCame(FetchCall& call) {
+  while (const MessagePieces* message = call.Next()) {
+    const absl::Status delivered = Deliver(*message);
+    if (!delivered.ok()) {
+      EndReading(delivered);
+      return;
+    }
+  }
+  if (call.has_ended()) EndReading(WhyEnded(call));
+}
+
+void FetchStream::EndReading(const absl::Status& why) {
+  int watched = -1;
+  {
+    absl::MutexLock lock(&mu_);
+    if (reader_ == Reader::kWatcher) watched = call_->fd();
+  }
+  // Before the thread that waits for this can close it.
+  if (watched >= 0) options_.watcher->Unwatch(watched);
+  absl::MutexLock lock(&mu_);
+  read_end_ = why;
+  reader_ = Reader::kOwnThread;
 }
 
 void FetchStream::Close() {

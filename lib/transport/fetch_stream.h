@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "lib/base/ready_watcher.h"
 #include "lib/http2/message_assembler.h"
 #include "lib/source/page_source.h"
 #include "lib/transport/fetch_call.h"
@@ -26,8 +27,9 @@ namespace pagelift {
 // has to call CheckProgress() now and then.
 //
 // Thread-safe. The caller of Fetch() writes the request itself, unless another
-// caller is writing, who then takes it along; the stream's own thread reads,
-// checks and delivers, so a page takes no hand-off on its way. Fetch() may be
+// caller is writing, who then takes it along; one thread reads, checks and
+// delivers, so a page takes no hand-off on its way: the stream's own, or that
+// of a watcher, for which the stream's own only opens the call. Fetch() may be
 // called from within a delivery, Stop() may not.
 //
 // At most kMaxUnanswered requests are at the server; the others wait here. They
@@ -44,6 +46,9 @@ class FetchStream {
     // without an answer. Doubled, up to 16 times this, while it goes on so: a
     // server that is slow, but gets there, is not asked anew for ever.
     absl::Duration patience = absl::Seconds(10);
+    // On whose thread it delivers; null: on the stream's own. See
+    // PageSource::DeliverOn().
+    ReadyWatcher* watcher = nullptr;
   };
   struct Stats {
     std::atomic<uint64_t> bytes_received{0};
@@ -78,12 +83,25 @@ class FetchStream {
   std::string trouble() const ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  // Who reads off call_.
+  enum class Reader {
+    kOwnThread,
+    kWatcherSoon,  // Posted.
+    kWatcher,
+  };
+
   void Run();
   // One life of the stream; returns why it ended.
   absl::Status RunOnce();
   absl::Status Open(FetchCall& call);
   // Reads until the stream ends (OK) or the server breaks a rule.
   absl::Status ReadAll(FetchCall& call) ABSL_LOCKS_EXCLUDED(mu_);
+  // The same, by the watcher's thread: the caller waits.
+  absl::Status ReadAllOnWatcher(FetchCall& call) ABSL_LOCKS_EXCLUDED(mu_);
+  // On the watcher's thread.
+  void StartReading(FetchCall& call) ABSL_LOCKS_EXCLUDED(mu_);
+  void DeliverWhatCame(FetchCall& call) ABSL_LOCKS_EXCLUDED(mu_);
+  void EndReading(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mu_);
   void Close() ABSL_LOCKS_EXCLUDED(mu_);
   void NoteAccepted() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Deliver(const MessagePieces& message) ABSL_LOCKS_EXCLUDED(mu_);
@@ -110,6 +128,8 @@ class FetchStream {
   std::shared_ptr<FetchCall> call_ ABSL_GUARDED_BY(mu_);
   bool writable_ ABSL_GUARDED_BY(mu_) = false;  // call_ takes requests.
   bool writing_ ABSL_GUARDED_BY(mu_) = false;   // A thread writes to call_.
+  Reader reader_ ABSL_GUARDED_BY(mu_) = Reader::kOwnThread;
+  absl::Status read_end_ ABSL_GUARDED_BY(mu_);  // Why the watcher ended it.
   bool accepted_before_ ABSL_GUARDED_BY(mu_) = false;
   std::string trouble_ ABSL_GUARDED_BY(mu_);
   absl::Duration patience_ ABSL_GUARDED_BY(mu_);

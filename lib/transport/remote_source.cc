@@ -90,8 +90,10 @@ void RemoteSource::Start(PageSink* sink) {
   options.content_id = description_.content_id;
   options.patience = patience_;
   options.urgency = Urgency::kDemand;
+  options.watcher = watcher_;
   streams_.push_back(std::make_unique<FetchStream>(address_, options, sink));
   options.urgency = Urgency::kPrefetch;
+  options.watcher = nullptr;
   options.max_batch_bytes = kBulkBatchBytes;
   for (int i = 0; i < kBulkStreams; ++i) {
     streams_.push_back(std::make_unique<FetchStream>(address_, options, sink));

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
+#include "lib/base/ready_watcher.h"
 #include "lib/source/page_source.h"
 #include "lib/transport/fetch_stream.h"
 #include "lib/transport/progress_watch.h"
@@ -38,6 +39,7 @@ class RemoteSource : public PageSource {
   ~RemoteSource() override;
 
   const ImageDescription& description() const override { return description_; }
+  void DeliverOn(ReadyWatcher* watcher) override { watcher_ = watcher; }
   void Start(PageSink* sink) override;
   void Fetch(ImageRange range, Urgency urgency) override;
   absl::Duration ArrivesIn(ImagePage page) const override;
@@ -63,6 +65,7 @@ class RemoteSource : public PageSource {
   const absl::Duration patience_;
   const std::shared_ptr<grpc::Channel> channel_;
   const RemoteWorkingSet working_set_;
+  ReadyWatcher* watcher_ = nullptr;
   // Set by Start(), then unchanged: demand first, then bulk.
   std::vector<std::unique_ptr<FetchStream>> streams_;
   std::unique_ptr<ProgressWatch> watch_;  // After them: it uses them.

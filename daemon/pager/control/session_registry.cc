@@ -70,11 +70,11 @@ v1::SessionStatus DescribeSession(const std::string& name,
   return status;
 }
 
-SessionRegistry::SessionRegistry(Opener opener, bool check_invariants,
-                                 absl::Duration ended_kept)
-    : opener_(std::move(opener)),
-      check_invariants_(check_invariants),
-      ended_kept_(ended_kept) {}
+SessionRegistry::SessionRegistry(Opener opener, Options options)
+    : opener_(std::move(opener)), options_(options) {}
+
+SessionRegistry::SessionRegistry(Opener opener)
+    : SessionRegistry(std::move(opener), Options()) {}
 
 SessionRegistry::~SessionRegistry() { CollectEnded(); }
 
@@ -112,7 +112,8 @@ absl::StatusOr<v1::OpenSessionResponse> SessionRegistry::Open(
   }
   options.record = request.record();
   options.work_dir = request.work_dir();
-  options.check_invariants = check_invariants_;
+  options.check_invariants = options_.check_invariants;
+  options.spin = options_.spin;
   // Ended sessions are collected by whoever asks next, never by their own
   // thread.
   ASSIGN_OR_RETURN(std::unique_ptr<Session> session,
@@ -149,7 +150,7 @@ void SessionRegistry::CollectEnded() {
 }
 
 void SessionRegistry::ForgetOldOnes() {
-  const absl::Time old = absl::Now() - ended_kept_;
+  const absl::Time old = absl::Now() - options_.ended_kept;
   while (ended_.size() > kEndedKept && ended_.back().seen < old) {
     ended_.pop_back();
   }

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "daemon/pager/event_loop/event_loop.h"
 #include "daemon/pager/session/session.h"
 #include "lib/source/page_source.h"
 #include "pagelift/v1/control.pb.h"
@@ -28,11 +29,16 @@ class SessionRegistry {
  public:
   using Opener = std::function<absl::StatusOr<std::unique_ptr<PageSource>>(
       const std::string& url)>;
+  struct Options {
+    // See Session::Options.
+    bool check_invariants = false;
+    absl::Duration spin = EventLoop::kDefaultSpin;
+    // How long at least.
+    absl::Duration ended_kept = absl::Minutes(1);
+  };
 
-  // `check_invariants`: see Session::Options.
-  // `ended_kept`: how long at least.
-  explicit SessionRegistry(Opener opener, bool check_invariants = false,
-                           absl::Duration ended_kept = absl::Minutes(1));
+  SessionRegistry(Opener opener, Options options);
+  explicit SessionRegistry(Opener opener);
   // REQUIRES: WaitUntilIdle() has returned, or there never was a session.
   ~SessionRegistry();
 
@@ -73,8 +79,7 @@ class SessionRegistry {
   void ForgetOldOnes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const Opener opener_;
-  const bool check_invariants_;
-  const absl::Duration ended_kept_;
+  const Options options_;
 
   mutable absl::Mutex mu_;
   bool refusing_ ABSL_GUARDED_BY(mu_) = false;

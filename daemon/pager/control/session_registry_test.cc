@@ -133,7 +133,9 @@ TEST_F(SessionRegistryTest, HowSessionsEndedIsKeptHoweverManyTheyAre) {
 }
 
 TEST_F(SessionRegistryTest, OfOldSessionsOnlyTheLatestHundredAreKept) {
-  SessionRegistry forgetful(OpenSource, false, absl::ZeroDuration());
+  SessionRegistry::Options options;
+  options.ended_kept = absl::ZeroDuration();
+  SessionRegistry forgetful(OpenSource, options);
   for (int i = 0; i < 120; ++i) OpenAndCancel(forgetful, Request());
   ASSERT_OK_AND_ASSIGN(std::vector<v1::SessionStatus> sessions,
                        forgetful.List(""));

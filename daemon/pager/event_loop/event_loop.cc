@@ -1,5 +1,6 @@
 #include "daemon/pager/event_loop/event_loop.h"
 
+#include <sched.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -19,6 +20,19 @@ namespace {
 // has reported of the old one must not be taken for the new one's.
 uint64_t Tag(int fd, uint32_t generation) {
   return uint64_t{generation} << 32 | static_cast<uint32_t>(fd);
+}
+
+// A look takes less than a microsecond: after so long somebody else has had the
+// processor.
+constexpr absl::Duration kPreempted = absl::Microseconds(30);
+// How long nobody spins after that: twice as long each time.
+constexpr absl::Duration kFirstPause = absl::Milliseconds(1);
+constexpr absl::Duration kLongestPause = absl::Milliseconds(256);
+
+bool HasOneProcessor() {
+  cpu_set_t mine;
+  // More than fit the set are more than one.
+  return sched_getaffinity(0, sizeof(mine), &mine) == 0 && CPU_COUNT(&mine) < 2;
 }
 
 }  // namespace
@@ -94,6 +108,33 @@ int EventLoop::WaitForEvents(absl::Span<epoll_event> events) const {
                       timers_.empty() ? nullptr : &timeout, nullptr);
 }
 
+void EventLoop::SpinFor(absl::Duration spin) {
+  spin_ = HasOneProcessor() ? absl::ZeroDuration() : spin;
+}
+
+int EventLoop::SpinForEvents(absl::Span<epoll_event> events) {
+  absl::Duration looked = MonotonicNow();
+  if (looked < spin_again_) return 0;
+  absl::Duration until = looked + spin_;
+  if (!timers_.empty()) until = std::min(until, timers_.begin()->first);
+  while (looked < until) {
+    const int n = epoll_wait(epoll_.get(), events.data(),
+                             static_cast<int>(events.size()), 0);
+    const absl::Duration now = MonotonicNow();
+    if (now - looked > kPreempted) {
+      spin_pause_ = std::clamp(2 * spin_pause_, kFirstPause, kLongestPause);
+      spin_again_ = now + spin_pause_;
+      return n;
+    }
+    if (n != 0) {
+      spin_pause_ = absl::ZeroDuration();
+      return n;
+    }
+    looked = now;
+  }
+  return 0;
+}
+
 void EventLoop::RunPosted() {
   std::vector<Callback> posted;
   {
@@ -114,19 +155,23 @@ void EventLoop::RunTimers() {
 
 absl::Status EventLoop::Run() {
   std::array<epoll_event, 32> events;
+  bool spin = false;
   while (true) {
     {
       absl::MutexLock lock(&mu_);
       if (stopping_) return absl::OkStatus();
     }
-    int n = WaitForEvents(absl::MakeSpan(events));
+    int n = spin ? SpinForEvents(absl::MakeSpan(events)) : 0;
+    if (n == 0) n = WaitForEvents(absl::MakeSpan(events));
     if (n < 0 && errno != EINTR) return SysError("epoll_pwait2");
+    spin = false;
     for (int i = 0; i < n; ++i) {
       const uint64_t tag = events[i].data.u64;
       auto it = watched_.find(static_cast<int>(tag & UINT32_MAX));
       // An earlier callback of this round may have unwatched it.
       if (it == watched_.end()) continue;
       if (it->second.generation != tag >> 32) continue;
+      if (it->first != wakeup_.get()) spin = spin_ > absl::ZeroDuration();
       std::shared_ptr<Callback> callback = it->second.on_readable;
       (*callback)();
     }

@@ -4,7 +4,6 @@
 #include <sys/epoll.h>
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <unordered_map>
@@ -16,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "lib/base/ready_watcher.h"
 #include "lib/base/unique_fd.h"
 
 namespace pagelift {
@@ -24,25 +24,29 @@ namespace pagelift {
 // all on the one thread that calls Run(). Idle, it takes no CPU time.
 //
 // Lives on that thread, except for Post() and Stop().
-class EventLoop {
+class EventLoop : public ReadyWatcher {
  public:
-  using Callback = std::function<void()>;
+  // A page server near by answers within that.
+  static constexpr absl::Duration kDefaultSpin = absl::Microseconds(100);
 
   static absl::StatusOr<std::unique_ptr<EventLoop>> Create();
-  ~EventLoop();
+  ~EventLoop() override;
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  // Calls `on_readable` whenever `fd` is readable or has hung up. `fd` is
-  // borrowed until Unwatch(fd), which may be called from within a callback.
-  absl::Status Watch(int fd, Callback on_readable);
-  void Unwatch(int fd);
+  absl::Status Watch(int fd, Callback on_readable) override;
+  void Unwatch(int fd) override;
 
   // Calls `callback` once, `delay` from now.
   void RunAfter(absl::Duration delay, Callback callback);
 
-  // From any thread: calls `callback` on the loop's thread soon.
-  void Post(Callback callback) ABSL_LOCKS_EXCLUDED(mu_);
+  // Each time a descriptor was readable, looks on for so long before it sleeps:
+  // to be woken takes longer than what is waited for often does. Where others
+  // want the processor meanwhile, or there is but one, it lets that be for a
+  // while. Zero, as at first: sleeps at once. Before Run().
+  void SpinFor(absl::Duration spin);
+
+  void Post(Callback callback) override ABSL_LOCKS_EXCLUDED(mu_);
 
   // Until Stop(). Returns what made waiting impossible, if anything did.
   absl::Status Run();
@@ -56,6 +60,8 @@ class EventLoop {
   void RunTimers();
   // As epoll_pwait2(2), until the next timer.
   int WaitForEvents(absl::Span<epoll_event> events) const;
+  // The same without sleeping: 0 if nothing came for as long as it may spin.
+  int SpinForEvents(absl::Span<epoll_event> events);
 
   const UniqueFd epoll_;
   const UniqueFd wakeup_;
@@ -67,6 +73,9 @@ class EventLoop {
   std::unordered_map<int, Watched> watched_;
   uint32_t next_generation_ = 0;
   std::multimap<absl::Duration, Callback> timers_;  // By MonotonicNow().
+  absl::Duration spin_;
+  absl::Duration spin_pause_;  // The latest, as long as others want the CPU.
+  absl::Duration spin_again_;  // Not before; MonotonicNow().
 
   absl::Mutex mu_;
   std::vector<Callback> posted_ ABSL_GUARDED_BY(mu_);

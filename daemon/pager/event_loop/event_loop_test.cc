@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <functional>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
@@ -17,10 +19,12 @@ namespace {
 
 using ::testing::ElementsAre;
 
-class EventLoopTest : public ::testing::Test {
+// Each test with a loop that sleeps at once, and with one that looks on.
+class EventLoopTest : public ::testing::TestWithParam<absl::Duration> {
  protected:
   void SetUp() override {
     ASSERT_OK_AND_ASSIGN(loop_, EventLoop::Create());
+    loop_->SpinFor(GetParam());
     int ends[2];
     ASSERT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
     read_.reset(ends[0]);
@@ -32,7 +36,7 @@ class EventLoopTest : public ::testing::Test {
   UniqueFd write_;
 };
 
-TEST_F(EventLoopTest, CallsBackWhenAWatchedDescriptorIsReadable) {
+TEST_P(EventLoopTest, CallsBackWhenAWatchedDescriptorIsReadable) {
   std::string got;
   ASSERT_OK(loop_->Watch(read_.get(), [&] {
     char c;
@@ -44,7 +48,7 @@ TEST_F(EventLoopTest, CallsBackWhenAWatchedDescriptorIsReadable) {
   EXPECT_EQ(got, "ab");
 }
 
-TEST_F(EventLoopTest, AHangUpIsReadableToo) {
+TEST_P(EventLoopTest, AHangUpIsReadableToo) {
   bool called = false;
   ASSERT_OK(loop_->Watch(read_.get(), [&] {
     called = true;
@@ -56,7 +60,7 @@ TEST_F(EventLoopTest, AHangUpIsReadableToo) {
   EXPECT_TRUE(called);
 }
 
-TEST_F(EventLoopTest, ACallbackMayUnwatchAnother) {
+TEST_P(EventLoopTest, ACallbackMayUnwatchAnother) {
   int ends[2];
   ASSERT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
   UniqueFd other_read(ends[0]);
@@ -76,7 +80,7 @@ TEST_F(EventLoopTest, ACallbackMayUnwatchAnother) {
   EXPECT_EQ(calls, 1);
 }
 
-TEST_F(EventLoopTest, WhatWasReportedOfAClosedDescriptorIsNotItsSuccessors) {
+TEST_P(EventLoopTest, WhatWasReportedOfAClosedDescriptorIsNotItsSuccessors) {
   int ends[2];
   ASSERT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
   UniqueFd other_read(ends[0]);
@@ -112,7 +116,7 @@ TEST_F(EventLoopTest, WhatWasReportedOfAClosedDescriptorIsNotItsSuccessors) {
   EXPECT_EQ(successor_calls, 0);
 }
 
-TEST_F(EventLoopTest, TimersRunInTheOrderOfTheirTimes) {
+TEST_P(EventLoopTest, TimersRunInTheOrderOfTheirTimes) {
   std::vector<int> order;
   loop_->RunAfter(absl::Milliseconds(20), [&] {
     order.push_back(2);
@@ -123,7 +127,7 @@ TEST_F(EventLoopTest, TimersRunInTheOrderOfTheirTimes) {
   EXPECT_THAT(order, ElementsAre(1, 2));
 }
 
-TEST_F(EventLoopTest, PostedWorkRunsOnTheLoopsThread) {
+TEST_P(EventLoopTest, PostedWorkRunsOnTheLoopsThread) {
   std::thread::id loop_thread;
   std::thread poster([&] {
     loop_->Post([&] {
@@ -136,10 +140,36 @@ TEST_F(EventLoopTest, PostedWorkRunsOnTheLoopsThread) {
   EXPECT_EQ(loop_thread, std::this_thread::get_id());
 }
 
-TEST_F(EventLoopTest, StopBeforeRunEndsItAtOnce) {
+TEST_P(EventLoopTest, StopBeforeRunEndsItAtOnce) {
   loop_->Stop();
   EXPECT_OK(loop_->Run());
 }
+
+TEST_P(EventLoopTest, TimersAndPostsComeWhileItLooksOn) {
+  constexpr int kRounds = 100;
+  int rounds = 0;
+  std::function<void()> next = [&] {
+    if (++rounds == kRounds) {
+      loop_->Stop();
+    } else {
+      ASSERT_EQ(write(write_.get(), "a", 1), 1);
+    }
+  };
+  ASSERT_OK(loop_->Watch(read_.get(), [&] {
+    char c;
+    ASSERT_EQ(read(read_.get(), &c, 1), 1);
+    // Sooner than it has looked on for long enough, or later.
+    loop_->RunAfter(absl::Microseconds(rounds % 2 == 0 ? 10 : 2000),
+                    [&] { loop_->Post(next); });
+  }));
+  loop_->Post(next);
+  EXPECT_OK(loop_->Run());
+  EXPECT_EQ(rounds, kRounds);
+}
+
+INSTANTIATE_TEST_SUITE_P(Spins, EventLoopTest,
+                         ::testing::Values(absl::ZeroDuration(),
+                                           absl::Milliseconds(1)));
 
 }  // namespace
 }  // namespace pagelift

@@ -88,6 +88,8 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
   prefetch.first_window = options_.first_window;
   prefetcher_ = std::make_unique<Prefetcher>(std::move(prefetch));
   LearnWorkingSet();
+  loop_->SpinFor(options_.spin);
+  source_->DeliverOn(loop_.get());
   source_->Start(this);
   thread_ = std::thread([this] {
     NameThisThread("pl-events");

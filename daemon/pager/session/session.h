@@ -63,8 +63,9 @@ struct SessionSnapshot {
 // does, takes the tasks' userfaultfds, serves their faults from the source,
 // brings the rest, and lets go.
 //
-// Threads: the session's event thread (handoff, events, faults), the
-// prefetcher's, and the source's, which install what they receive. Thread-safe.
+// Threads: the session's event thread (handoff, events, faults, and, if the
+// source lets it, what is demanded), the prefetcher's, and the source's, which
+// install what they receive. Thread-safe.
 class Session : private PageSink {
  public:
   struct Options {
@@ -83,6 +84,8 @@ class Session : private PageSink {
     bool check_invariants = false;
     // How long a fault may wait before that takes it for forgotten.
     absl::Duration patience = absl::Seconds(30);
+    // How long the event thread looks on before it sleeps.
+    absl::Duration spin = EventLoop::kDefaultSpin;
   };
 
   // Listens when this returns. kAlreadyExists if another daemon does.
@@ -166,12 +169,17 @@ class Session : private PageSink {
   // Serves the children that need not be held any more.
   void ReleaseChildren();
   void Serve(const std::shared_ptr<AddressSpace>& space);
+  // Reads its events, and answers its faults. REQUIRES: it is not closed, and
+  // not held.
+  void ReadEvents(const std::shared_ptr<AddressSpace>& space);
   void ServeFault(const std::shared_ptr<AddressSpace>& space, PageId page);
   // Waits for what was prefetched, if it is likely to come before what would be
   // demanded now; false if not.
   bool AwaitLate(const std::shared_ptr<AddressSpace>& space, PageId page,
                  ImagePage image);
   void Demand(ImagePage page);
+  // Asks the source, which may deliver meanwhile.
+  void FetchNow(ImagePage page);
   // In which order an address space is filled.
   std::unique_ptr<PrefetchPolicy> NewPolicy(size_t task, size_t place) const;
   // What is known of earlier restores, and whether this one is recorded.
@@ -202,7 +210,7 @@ class Session : private PageSink {
 
   bool OnEventThread() const;  // From any thread.
 
-  // PageSink, on the source's threads.
+  // PageSink, on the source's threads and the event thread.
   void OnPages(const PageBatch& batch) override;
   void OnUnavailable(ImageRange range, const absl::Status& status) override;
   bool MayBeComplete() const;
@@ -210,8 +218,11 @@ class Session : private PageSink {
   // Delivers to every address space of a task's lineage.
   void Deliver(Lineage& lineage, ImageRange range, const PageBatch& batch);
   // False if the pages could not be installed now and were given back.
-  bool InstallPatiently(AddressSpace& space, ImageRange step,
-                        const PageBatch& batch);
+  bool InstallPatiently(const std::shared_ptr<AddressSpace>& space,
+                        ImageRange step, const PageBatch& batch);
+  // Lets the events be read that keep pages from being installed; false if they
+  // cannot be by this thread.
+  bool AwaitEvents(const std::shared_ptr<AddressSpace>& space);
 
   void SetState(SessionState state) ABSL_LOCKS_EXCLUDED(mu_);
   void SetTrouble(std::string trouble) ABSL_LOCKS_EXCLUDED(mu_);
@@ -230,6 +241,7 @@ class Session : private PageSink {
   std::optional<FdListener> listener_;
   std::optional<CriuHandoff> handoff_;
   std::vector<PageFault> faults_;
+  bool fetching_ = false;                               // In FetchNow().
   absl::Duration retry_at_ = absl::InfiniteDuration();  // MonotonicNow().
   absl::Duration retry_backoff_;
   absl::flat_hash_set<const AddressSpace*> starved_;

@@ -18,6 +18,9 @@ namespace {
 // room on that very source.
 constexpr absl::Duration kInstallPatience = absl::Milliseconds(5);
 constexpr absl::Duration kInstallPause = absl::Microseconds(20);
+// The event thread reads such an event itself. Until it has stopped mattering
+// others' faults wait.
+constexpr absl::Duration kEventThreadsPatience = absl::Microseconds(500);
 // A source that cannot serve now is asked again after this.
 constexpr absl::Duration kUnavailableRetry = absl::Milliseconds(100);
 
@@ -57,7 +60,7 @@ void Session::Deliver(Lineage& lineage, ImageRange range,
     while (!rest.empty()) {
       const ImageRange step{rest.first,
                             std::min(rest.count, AddressSpace::kInstallStep)};
-      if (!InstallPatiently(*space, step, batch)) given_back = true;
+      if (!InstallPatiently(space, step, batch)) given_back = true;
       rest = {step.limit(), rest.count - step.count};
     }
     if (space->has_doubts()) given_back = true;
@@ -65,13 +68,12 @@ void Session::Deliver(Lineage& lineage, ImageRange range,
   if (given_back) loop_->Post([this] { ArmRetry(kFirstRetry); });
 }
 
-bool Session::InstallPatiently(AddressSpace& space, ImageRange step,
-                               const PageBatch& batch) {
+bool Session::InstallPatiently(const std::shared_ptr<AddressSpace>& space,
+                               ImageRange step, const PageBatch& batch) {
   const PageCount skip = step.first - batch.range.first;
-  const bool may_wait = !OnEventThread();
   absl::Duration give_up = absl::InfiniteDuration();
   while (true) {
-    switch (space.Install(step, batch.pieces, skip)) {
+    switch (space->Install(step, batch.pieces, skip)) {
       case AddressSpace::Outcome::kDone:
         return true;
       case AddressSpace::Outcome::kGone:
@@ -82,13 +84,26 @@ bool Session::InstallPatiently(AddressSpace& space, ImageRange step,
         break;
     }
     const absl::Duration now = MonotonicNow();
-    if (give_up == absl::InfiniteDuration()) give_up = now + kInstallPatience;
-    if (!may_wait || now >= give_up) {
-      space.GiveBack(step);
+    if (give_up == absl::InfiniteDuration()) {
+      give_up =
+          now + (OnEventThread() ? kEventThreadsPatience : kInstallPatience);
+    }
+    if (now >= give_up || !AwaitEvents(space)) {
+      space->GiveBack(step);
       return false;
     }
     absl::SleepFor(kInstallPause);
   }
+}
+
+bool Session::AwaitEvents(const std::shared_ptr<AddressSpace>& space) {
+  if (!OnEventThread()) return true;  // It reads them.
+  // In the middle of its faults, or not to be read yet.
+  if (fetching_ || space->closed() || space->held()) return false;
+  ReadEvents(space);
+  // Its last pages may have gone by an event.
+  if (space->gone() || space->complete()) PostCheckComplete();
+  return true;
 }
 
 void Session::OnUnavailable(ImageRange range, const absl::Status& status) {

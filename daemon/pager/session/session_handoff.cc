@@ -137,7 +137,7 @@ void Session::FetchEarlyPages() {
       const AddressSpace::Answer answer = space->ResolveEarly(page, &image);
       if (answer == AddressSpace::Answer::kFetch) {
         prefetcher_->NoteRequested(PageCount(1));
-        source_->Fetch({image, PageCount(1)}, Urgency::kDemand);
+        FetchNow(image);
       }
       return answer != AddressSpace::Answer::kDeferred;
     };

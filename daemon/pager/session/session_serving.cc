@@ -97,8 +97,7 @@ void Session::ReleaseChildren() {
   loop_->RunAfter(look_backoff_, [this] { ReleaseChildren(); });
 }
 
-void Session::Serve(const std::shared_ptr<AddressSpace>& space) {
-  if (space->closed() || space->held()) return;
+void Session::ReadEvents(const std::shared_ptr<AddressSpace>& space) {
   faults_.clear();
   absl::Status status;
   Adopting(*space, [&](AddressSpace::ForkCallback on_fork) {
@@ -114,6 +113,11 @@ void Session::Serve(const std::shared_ptr<AddressSpace>& space) {
   if (space->waiting().any_deferred() || space->has_doubts()) {
     ArmRetry(kFirstRetry);
   }
+}
+
+void Session::Serve(const std::shared_ptr<AddressSpace>& space) {
+  if (space->closed() || space->held()) return;
+  ReadEvents(space);
   if (options_.check_invariants && MonotonicNow() >= next_check_) {
     CheckInvariants();
   }
@@ -167,7 +171,13 @@ bool Session::AwaitLate(const std::shared_ptr<AddressSpace>& space, PageId page,
 
 void Session::Demand(ImagePage page) {
   stats_.demand_fetches.fetch_add(1, std::memory_order_relaxed);
+  FetchNow(page);
+}
+
+void Session::FetchNow(ImagePage page) {
+  fetching_ = true;
   source_->Fetch({page, PageCount(1)}, Urgency::kDemand);
+  fetching_ = false;
 }
 
 void Session::ArmRetry(absl::Duration at_least) {

@@ -110,6 +110,16 @@ bool FakePageSource::WaitForRequests(size_t count,
   return mu_.AwaitWithTimeout(absl::Condition(&enough), timeout);
 }
 
+ReadyWatcher* FakePageSource::watcher() const {
+  absl::MutexLock lock(&mu_);
+  return watcher_;
+}
+
+void FakePageSource::DeliverOn(ReadyWatcher* watcher) {
+  absl::MutexLock lock(&mu_);
+  watcher_ = watcher;
+}
+
 void FakePageSource::Start(PageSink* sink) {
   absl::MutexLock lock(&mu_);
   CHECK(sink_ == nullptr) << "started twice";

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "lib/base/ready_watcher.h"
 #include "lib/source/page_source.h"
 #include "lib/workingset/recording.h"
 
@@ -68,12 +69,16 @@ class FakePageSource : public PageSource {
   // Waits until `count` requests have come in all; false after `timeout`.
   bool WaitForRequests(size_t count, absl::Duration timeout) const;
 
+  // On which demands may be delivered: by a test, which posts their release.
+  // Null if nobody said.
+  ReadyWatcher* watcher() const;
   // The recordings that were to be kept, in order.
   std::vector<Recording> kept() const;
 
   // --- PageSource -----------------------------------------------------------
 
   const ImageDescription& description() const override { return description_; }
+  void DeliverOn(ReadyWatcher* watcher) override;
   void Start(PageSink* sink) override;
   void Fetch(ImageRange range, Urgency urgency) override;
   absl::Duration ArrivesIn(ImagePage page) const override;
@@ -95,6 +100,7 @@ class FakePageSource : public PageSource {
   const ImageDescription description_;
 
   mutable absl::Mutex mu_;
+  ReadyWatcher* watcher_ ABSL_GUARDED_BY(mu_) = nullptr;
   PageSink* sink_ ABSL_GUARDED_BY(mu_) = nullptr;
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   bool holding_ ABSL_GUARDED_BY(mu_) = false;
