@@ -75,6 +75,10 @@ class PageSource {
   // REQUIRES: `range` lies in the image and is not empty. Does not wait for the
   // network, except for room in its own send buffer.
   virtual void Fetch(ImageRange range, Urgency urgency) = 0;
+  // The same for several, in this order; all at once where that costs less.
+  virtual void FetchAll(absl::Span<const ImageRange> ranges, Urgency urgency) {
+    for (ImageRange range : ranges) Fetch(range, urgency);
+  }
 
   // How soon `page`, which was asked for by Urgency::kPrefetch, is likely to
   // come; InfiniteDuration() if a demand that is made now is likely to be

@@ -70,9 +70,9 @@ absl::Status FetchCall::Flush() {
   return output_.SendTo(socket_.get(), 0).status();
 }
 
-void FetchCall::Write(absl::string_view message) {
+void FetchCall::Write(absl::Span<const std::string> messages) {
   absl::MutexLock lock(&mu_);
-  call_->Send(message, {});
+  for (const std::string& message : messages) call_->Send(message, {});
   // If it cannot be sent, nothing can be received either.
   Flush().IgnoreError();
 }

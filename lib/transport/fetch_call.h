@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "lib/base/unique_fd.h"
 #include "lib/http2/message_assembler.h"
 #include "lib/http2/output_queue.h"
@@ -37,9 +38,9 @@ class FetchCall {
   // kProtocolMetadata. False if it ends it, or takes it without.
   bool WaitForAcceptance() ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Sends a message; a failure is the reader's to notice. Waits for room in
-  // the socket, not for the server. REQUIRES: Open() succeeded.
-  void Write(absl::string_view message) ABSL_LOCKS_EXCLUDED(mu_);
+  // Sends messages, all in one go; a failure is the reader's to notice. Waits
+  // for room in the socket, not for the server. REQUIRES: Open() succeeded.
+  void Write(absl::Span<const std::string> messages) ABSL_LOCKS_EXCLUDED(mu_);
 
   // The next message, valid until the next call; null when no more will come.
   const MessagePieces* Read() ABSL_LOCKS_EXCLUDED(mu_);

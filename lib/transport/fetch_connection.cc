@@ -86,7 +86,7 @@ absl::Status FetchConnection::Serve(const std::string& first_bytes) {
       if (end.has_value()) {
         call_->Finish(*end);
       } else if (HasRequests() && output_.empty() && !call_->has_unsent()) {
-        AnswerNext();
+        AnswerSome();
       }
     }
     call_->Produce(output_);
@@ -163,13 +163,19 @@ std::optional<absl::Status> FetchConnection::End(
              : absl::InvalidArgumentError("the first request must be `start`");
 }
 
-void FetchConnection::AnswerNext() {
-  const FetchQueue::Turn turn = admitted_->queue.Next();
-  ImageRange rest = turn.range;
-  const EncodedBatch batch =
-      AnswerTo(turn, admitted_->writer, buffer_.get(), &rest);
-  admitted_->queue.Answered(turn, rest);
-  call_->Send(batch.prefix, batch.pages);
+void FetchConnection::AnswerSome() {
+  const size_t room = admitted_->writer.buffer_bytes();
+  size_t used = 0;
+  do {
+    const FetchQueue::Turn turn = admitted_->queue.Next();
+    if (used > 0 && turn.range.count.bytes() > room - used) return;
+    ImageRange rest = turn.range;
+    const EncodedBatch batch =
+        AnswerTo(turn, admitted_->writer, buffer_.get() + used, &rest);
+    admitted_->queue.Answered(turn, rest);
+    call_->Send(batch.prefix, batch.pages);
+    used += batch.pages.size();
+  } while (admitted_->urgency == v1::URGENCY_PREFETCH && HasRequests());
 }
 
 absl::Status FetchConnection::ReceiveSome(bool flushed) {

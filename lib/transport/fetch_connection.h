@@ -49,7 +49,9 @@ class FetchConnection : public ServedStream {
   // How the stream is to end, if it is to.
   std::optional<absl::Status> End(const absl::Status& taken) const;
   bool HasRequests() const;
-  void AnswerNext();
+  // A demand; or of what is prefetched as much as the buffer holds, so that
+  // many short answers go together.
+  void AnswerSome();
   // Waits as long as there is nothing else to do: unless `flushed`, also for
   // room in the socket.
   absl::Status ReceiveSome(bool flushed);
@@ -67,7 +69,7 @@ class FetchConnection : public ServedStream {
   ReceiveBuffer received_;
   OutputQueue output_;
   std::optional<StreamAdmission::Admitted> admitted_;
-  std::unique_ptr<std::byte[]> buffer_;  // Of the batch that is being sent.
+  std::unique_ptr<std::byte[]> buffer_;  // Of what is being sent.
   bool entered_ = false;
   bool no_more_comes_ = false;  // The end of what can be read was reached.
 

@@ -68,7 +68,7 @@ class FetchConnectionTest : public ::testing::TestWithParam<v1::Urgency> {
   }
 
   static void Write(FetchCall& call, const v1::FetchRequest& request) {
-    call.Write(request.SerializeAsString());
+    call.Write({request.SerializeAsString()});
   }
 
   // Until `pages` are answered, or the call ends.

@@ -80,16 +80,21 @@ absl::Duration FetchStream::ArrivesIn(ImagePage page) const {
                   sent + usual_round_trip_ - MonotonicNow());
 }
 
-void FetchStream::Fetch(ImageRange range) { Enter(range, 0); }
+void FetchStream::Fetch(absl::Span<const ImageRange> ranges) {
+  Enter(ranges, 0);
+}
 
-void FetchStream::Enter(ImageRange range, int attempt) {
+void FetchStream::Enter(absl::Span<const ImageRange> ranges, int attempt) {
   {
     absl::MutexLock lock(&mu_);
     if (stopping_) return;
-    while (!range.empty()) {
-      ImageRange part{range.first, std::min(range.count, kMaxPagesPerRequest)};
-      waiting_.push_back(outstanding_.Add(part, attempt));
-      range = ImageRange::Between(part.limit(), range.limit());
+    for (ImageRange range : ranges) {
+      while (!range.empty()) {
+        ImageRange part{range.first,
+                        std::min(range.count, kMaxPagesPerRequest)};
+        waiting_.push_back(outstanding_.Add(part, attempt));
+        range = ImageRange::Between(part.limit(), range.limit());
+      }
     }
   }
   WriteWaiting();
@@ -105,23 +110,30 @@ void FetchStream::WriteWaiting() {
   if (!writing_) {
     writing_ = true;
     while (MayWrite()) {
-      const Outstanding::Request request = waiting_.front();
-      waiting_.pop_front();
       std::shared_ptr<FetchCall> call = call_;
-      outstanding_.MarkSent(request.id, MonotonicNow());
+      const absl::Duration now = MonotonicNow();
+      std::vector<std::string> messages;
+      while (MayWrite()) messages.push_back(TakeWaiting(now));
       mu_.Unlock();
-      v1::FetchRequest message;
-      v1::PageRequest* fetch = message.mutable_fetch();
-      fetch->set_id(request.id);
-      fetch->set_first_page(request.range.first.raw());
-      fetch->set_page_count(request.range.count.raw());
       // A failure is the reader's to notice: its Read() ends, too.
-      call->Write(message.SerializeAsString());
+      call->Write(messages);
       mu_.Lock();
     }
     writing_ = false;
   }
   mu_.Unlock();
+}
+
+std::string FetchStream::TakeWaiting(absl::Duration now) {
+  const Outstanding::Request request = waiting_.front();
+  waiting_.pop_front();
+  outstanding_.MarkSent(request.id, now);
+  v1::FetchRequest message;
+  v1::PageRequest* fetch = message.mutable_fetch();
+  fetch->set_id(request.id);
+  fetch->set_first_page(request.range.first.raw());
+  fetch->set_page_count(request.range.count.raw());
+  return message.SerializeAsString();
 }
 
 void FetchStream::CheckProgress() {
@@ -366,7 +378,7 @@ void FetchStream::HandOver(const DecodedPageBatch& batch, int attempt,
   LOG(Warning) << "pages " << header.range << " of image " << options_.image
                << " arrived damaged: refused, asked again";
   if (attempt + 1 < kMaxDamaged) {
-    Enter(header.range, attempt + 1);
+    Enter({header.range}, attempt + 1);
   } else {
     sink_->OnUnavailable(header.range,
                          absl::UnavailableError("arrived damaged"));

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "lib/base/ready_watcher.h"
 #include "lib/http2/message_assembler.h"
 #include "lib/source/page_source.h"
@@ -63,7 +64,8 @@ class FetchStream {
   FetchStream(const FetchStream&) = delete;
   FetchStream& operator=(const FetchStream&) = delete;
 
-  void Fetch(ImageRange range) ABSL_LOCKS_EXCLUDED(mu_);
+  // The requests go together, or as many of them as the server may have.
+  void Fetch(absl::Span<const ImageRange> ranges) ABSL_LOCKS_EXCLUDED(mu_);
 
   // How long answers took lately; zero before the first.
   absl::Duration usual_round_trip() const ABSL_LOCKS_EXCLUDED(mu_);
@@ -109,11 +111,15 @@ class FetchStream {
   void HandOver(const DecodedPageBatch& batch, int attempt,
                 absl::Duration round_trip) ABSL_LOCKS_EXCLUDED(mu_);
   void EndTrouble() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Enter(ImageRange range, int attempt) ABSL_LOCKS_EXCLUDED(mu_);
+  void Enter(absl::Span<const ImageRange> ranges, int attempt)
+      ABSL_LOCKS_EXCLUDED(mu_);
   // Writes the requests that wait, as many as the server may have; nothing if
   // another thread is at it.
   void WriteWaiting() ABSL_LOCKS_EXCLUDED(mu_);
   bool MayWrite() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The message of the next one.
+  std::string TakeWaiting(absl::Duration now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool WaitBeforeRetry(int failures) ABSL_LOCKS_EXCLUDED(mu_);
 
   const std::string address_;

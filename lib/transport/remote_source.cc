@@ -104,12 +104,17 @@ void RemoteSource::Start(PageSink* sink) {
 }
 
 void RemoteSource::Fetch(ImageRange range, Urgency urgency) {
+  FetchAll({range}, urgency);
+}
+
+void RemoteSource::FetchAll(absl::Span<const ImageRange> ranges,
+                            Urgency urgency) {
   size_t stream = 0;
   if (urgency == Urgency::kPrefetch) {
     stream = 1 + next_bulk_.fetch_add(1, std::memory_order_relaxed) %
                      (streams_.size() - 1);
   }
-  streams_[stream]->Fetch(range);
+  streams_[stream]->Fetch(ranges);
 }
 
 absl::Duration RemoteSource::ArrivesIn(ImagePage page) const {

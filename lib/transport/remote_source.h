@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "grpcpp/grpcpp.h"
 #include "lib/base/ready_watcher.h"
 #include "lib/source/page_source.h"
@@ -42,6 +43,7 @@ class RemoteSource : public PageSource {
   void DeliverOn(ReadyWatcher* watcher) override { watcher_ = watcher; }
   void Start(PageSink* sink) override;
   void Fetch(ImageRange range, Urgency urgency) override;
+  void FetchAll(absl::Span<const ImageRange> ranges, Urgency urgency) override;
   absl::Duration ArrivesIn(ImagePage page) const override;
   void Stop() override;
   uint64_t bytes_received() const override;

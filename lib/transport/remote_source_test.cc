@@ -1,5 +1,6 @@
 #include "lib/transport/remote_source.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -171,6 +172,35 @@ TEST_P(RemoteSourceTest, ThousandsOfRequestsWaitTheirTurn) {
   sink_.Release();
   ASSERT_TRUE(sink_.WaitForPages(kPages));
   EXPECT_EQ(source_->reconnects(), 0u);
+}
+
+TEST_P(RemoteSourceTest, ManyShortRequestsGoTogether) {
+  store_->MakeZero(Pages(90, 20));
+  store_->Lose(Pages(300, 1));
+  Open();
+  std::vector<ImageRange> ranges;
+  // Of one page to seven, which do not touch; and one that fits no buffer.
+  for (uint64_t page = 0; page < 1200; page += 9) {
+    ranges.push_back(Pages(page, page / 9 % 7 + 1));
+  }
+  ranges.push_back(Pages(1200, kPages - 1200));
+  uint64_t pages = 0;
+  for (ImageRange range : ranges) pages += range.count.raw();
+  source_->FetchAll(ranges, Urgency::kPrefetch);
+  ASSERT_TRUE(sink_.WaitForPages(pages));
+  const std::map<uint64_t, WaitingSink::Answer> answers = sink_.answers();
+  EXPECT_THAT(answers, SizeIs(pages));
+  for (const auto& [page, answer] : answers) {
+    SCOPED_TRACE(page);
+    EXPECT_EQ(answer.times, 1);
+    if (page == 300) {
+      EXPECT_EQ(answer.status.code(), absl::StatusCode::kDataLoss);
+    } else if (page >= 90 && page < 110) {
+      EXPECT_TRUE(answer.zero);
+    } else {
+      EXPECT_EQ(answer.bytes, PatternOf(ImagePage(page)));
+    }
+  }
 }
 
 TEST_P(RemoteSourceTest, FetchMayBeCalledFromADelivery) {

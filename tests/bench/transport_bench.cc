@@ -118,7 +118,7 @@ class Bench {
         sink.WaitForPages(first + request.raw() - window);
       }
       streams[next_stream++ % streams.size()]->Fetch(
-          {ImagePage(first), std::min(request, PageCount(total - first))});
+          {{ImagePage(first), std::min(request, PageCount(total - first))}});
     }
     sink.WaitForPages(total);
     const absl::Duration elapsed = absl::Now() - start;
@@ -134,9 +134,9 @@ class Bench {
     std::vector<double> times;
     for (int i = 0; i < options_.round_trips; ++i) {
       const absl::Time start = absl::Now();
-      stream->Fetch({ImagePage(static_cast<uint64_t>(i) * 7919 %
-                               (options_.mebibytes * 256)),
-                     PageCount(1)});
+      stream->Fetch({{ImagePage(static_cast<uint64_t>(i) * 7919 %
+                                (options_.mebibytes * 256)),
+                      PageCount(1)}});
       sink.WaitForPages(static_cast<uint64_t>(i) + 1);
       times.push_back(absl::ToDoubleMicroseconds(absl::Now() - start));
     }

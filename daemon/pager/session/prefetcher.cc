@@ -113,7 +113,12 @@ bool Prefetcher::OnAnswer(const PageBatch& batch, bool may_ask) {
 
 // --- Asking ------------------------------------------------------------------
 
-bool Prefetcher::HasRoom() const { return in_flight_ < window_.size(); }
+bool Prefetcher::HasRoom() const {
+  // For a whole request: what arrives in small pieces is not to be asked for in
+  // small pieces again.
+  const PageCount request = std::min(window_.request(), window_.size());
+  return !(window_.size() < in_flight_ + request);
+}
 
 absl::Duration Prefetcher::Wait() const {
   if (stopping_ || !started_ || paused_ || !HasRoom()) {
@@ -210,14 +215,23 @@ PageCount Prefetcher::TellFaults() {
 
 bool Prefetcher::AskFor(AddressSpace& space, PrefetchPolicy& policy,
                         PageCount most) {
-  const std::optional<PageMap::Piece> piece = policy.Next(space, most);
-  if (!piece.has_value()) return false;
+  // Pieces may be short, and a request by itself costs more than its pages.
+  std::vector<ImageRange> ranges;
+  PageCount asked;
+  while (asked < most) {
+    const std::optional<PageMap::Piece> piece =
+        policy.Next(space, most - asked);
+    if (!piece.has_value()) break;
+    ranges.push_back(piece->image_range());
+    asked = asked + piece->pages.count;
+  }
+  if (ranges.empty()) return false;
   {
     absl::MutexLock lock(&mu_);
-    in_flight_ = in_flight_ + piece->pages.count;
-    pace_.OnAsked(piece->pages.count, MonotonicNow());
+    in_flight_ = in_flight_ + asked;
+    pace_.OnAsked(asked, MonotonicNow());
   }
-  options_.fetch(piece->image_range());
+  options_.fetch(ranges);
   return true;
 }
 

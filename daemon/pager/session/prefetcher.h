@@ -14,6 +14,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "daemon/pager/session/lineage.h"
 #include "lib/memory/page.h"
 #include "lib/prefetch/bulk_window.h"
@@ -41,7 +42,7 @@ class Prefetcher {
     std::function<std::unique_ptr<PrefetchPolicy>(size_t lineage, size_t place)>
         policy;
     // Asks the source. On any of the threads that call this class.
-    std::function<void(ImageRange)> fetch;
+    std::function<void(absl::Span<const ImageRange>)> fetch;
     // Told, on any thread, that there is nothing to ask for at the moment.
     std::function<void()> on_nothing_left;
     PrefetchMode mode;
@@ -100,12 +101,13 @@ class Prefetcher {
 
   // By the thread that set asking_.
   //
-  // One request for each address space that has missing pages, as far as there
-  // is room; false if none has.
+  // Asks once for each address space that has missing pages, as far as there is
+  // room; false if none has.
   bool Round() ABSL_LOCKS_EXCLUDED(mu_);
   std::vector<Target> Live();
   // Also returns how many pages may be asked for now.
   PageCount TellFaults() ABSL_LOCKS_EXCLUDED(mu_);
+  // For the next pages, `most` at most; false if none are missing.
   bool AskFor(AddressSpace& space, PrefetchPolicy& policy, PageCount most)
       ABSL_LOCKS_EXCLUDED(mu_);
 

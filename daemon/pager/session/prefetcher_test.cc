@@ -7,7 +7,9 @@
 
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "daemon/pager/session/address_space.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/memory/page.h"
@@ -15,6 +17,7 @@
 #include "lib/prefetch/mix.h"
 #include "lib/prefetch/prefetch_mode.h"
 #include "lib/prefetch/prefetch_policy.h"
+#include "lib/prefetch/replay.h"
 #include "lib/source/page_source.h"
 #include "lib/uffd/testing/faulting_thread.h"
 #include "lib/uffd/testing/mapped_pages.h"
@@ -22,6 +25,8 @@
 
 namespace pagelift {
 namespace {
+
+using ::testing::ElementsAre;
 
 constexpr absl::Duration kAWhile = absl::Milliseconds(50);
 constexpr PageCount kWindow = BulkWindow::kFirst;
@@ -45,13 +50,19 @@ class PrefetcherTest : public ::testing::Test {
     }
     Prefetcher::Options options;
     options.lineages = {&lineage_};
-    options.policy = [](size_t /*lineage*/, size_t /*place*/) {
+    options.policy = [this](
+                         size_t /*lineage*/,
+                         size_t /*place*/) -> std::unique_ptr<PrefetchPolicy> {
+      if (!recorded_.empty()) return std::make_unique<Replay>(recorded_);
       return std::make_unique<Mix>(std::vector<ImagePage>());
     };
-    options.fetch = [this](ImageRange range) {
+    options.fetch = [this](absl::Span<const ImageRange> ranges) {
       absl::MutexLock lock(&mu_);
-      asked_.push_back(range);
-      pages_asked_ = pages_asked_ + range.count;
+      ++times_asked_;
+      for (ImageRange range : ranges) {
+        asked_.push_back(range);
+        pages_asked_ = pages_asked_ + range.count;
+      }
     };
     options.on_nothing_left = [this] {
       absl::MutexLock lock(&mu_);
@@ -93,6 +104,7 @@ class PrefetcherTest : public ::testing::Test {
   }
 
   PrefetchMode mode_;
+  std::vector<ImagePage> recorded_;  // Replayed, if there are any.
   SessionStats stats_;
   std::vector<std::unique_ptr<MappedPages>> pages_;
   std::vector<std::shared_ptr<AddressSpace>> spaces_;
@@ -101,6 +113,7 @@ class PrefetcherTest : public ::testing::Test {
   absl::Mutex mu_;
   std::vector<ImageRange> asked_ ABSL_GUARDED_BY(mu_);
   PageCount pages_asked_ ABSL_GUARDED_BY(mu_);
+  int times_asked_ ABSL_GUARDED_BY(mu_) = 0;
   int nothing_left_ ABSL_GUARDED_BY(mu_) = 0;
 
   std::optional<Prefetcher> prefetcher_;  // Last: its thread uses the rest.
@@ -112,12 +125,12 @@ TEST_F(PrefetcherTest, AsksForNothingBeforeItIsStarted) {
 }
 
 TEST_F(PrefetcherTest, AsksForEveryMissingPageOnceAndThenSaysSo) {
-  StartWith({PageCount(90), PageCount(30)});
+  StartWith({PageCount(50), PageCount(14)});
   prefetcher_->Start();
-  ASSERT_TRUE(WaitForAsked(PageCount(120)));
+  ASSERT_TRUE(WaitForAsked(PageCount(64)));
   ASSERT_TRUE(WaitForNothingLeft(1));
-  EXPECT_EQ(asked(), PageCount(120));
-  EXPECT_FALSE(Answer(PageCount(119)));
+  EXPECT_EQ(asked(), PageCount(64));
+  EXPECT_FALSE(Answer(PageCount(63)));
   EXPECT_TRUE(Answer(PageCount(1)));
 }
 
@@ -165,11 +178,38 @@ TEST_F(PrefetcherTest, TheBoundHoldsForManyAddressSpacesTogether) {
 
 TEST_F(PrefetcherTest, WhatOthersAskForCountsAsOnItsWay) {
   StartWith({PageCount(2000)});
-  prefetcher_->NoteRequested(kWindow - PageCount(1));
+  prefetcher_->NoteRequested(kWindow - kRequest);
   prefetcher_->Start();
   ASSERT_TRUE(WaitForAsked(PageCount(1)));
   const PageCount before = asked();
   EXPECT_FALSE(WaitForAsked(before + PageCount(1), kAWhile));
+}
+
+TEST_F(PrefetcherTest, ScatteredPagesAreAskedForTogether) {
+  for (uint64_t page = 0; page < 1000; page += 2) {
+    recorded_.push_back(ImagePage(page));
+  }
+  StartWith({PageCount(1000)});
+  prefetcher_->Start();
+  ASSERT_TRUE(WaitForAsked(kRequest));
+  absl::MutexLock lock(&mu_);
+  EXPECT_LE(times_asked_ * kRequest.raw(), kWindow.raw());
+  EXPECT_THAT(absl::MakeConstSpan(asked_).first(3),
+              ElementsAre(ImageRange{ImagePage(0), PageCount(1)},
+                          ImageRange{ImagePage(2), PageCount(1)},
+                          ImageRange{ImagePage(4), PageCount(1)}));
+}
+
+TEST_F(PrefetcherTest, WhatArrivesInPiecesIsNotAskedForInPieces) {
+  StartWith({PageCount(4000)});
+  prefetcher_->Start();
+  ASSERT_TRUE(WaitForAsked(kWindow));
+  ASSERT_FALSE(WaitForAsked(kWindow + kRequest, kAWhile));
+  const PageCount before = asked();
+  for (uint64_t i = 1; i < kRequest.raw(); ++i) Answer(PageCount(1));
+  EXPECT_EQ(asked(), before);
+  Answer(PageCount(1));
+  EXPECT_EQ(asked(), before + kRequest);
 }
 
 TEST_F(PrefetcherTest, AnswersThatComeTwiceDoNotStopIt) {
@@ -246,12 +286,12 @@ TEST_F(PrefetcherTest, OffBringsNothingUntilItIsTuned) {
 
 TEST_F(PrefetcherTest, IdleGoesOnWhenNobodyWaitsAnyMore) {
   mode_ = {PrefetchMode::Kind::kIdle, 0};
-  StartWith({PageCount(101)});
+  StartWith({PageCount(61)});
   ImagePage image;
   spaces_[0]->Resolve(pages_[0]->at(50), &image);
   prefetcher_->OnFault(*spaces_[0], {pages_[0]->at(50), image}, PageCount(1));
   prefetcher_->Start();
-  EXPECT_TRUE(WaitForAsked(PageCount(100)));
+  EXPECT_TRUE(WaitForAsked(PageCount(60)));
 }
 
 TEST_F(PrefetcherTest, RateGoesOnByItselfAfterEachPause) {

@@ -79,8 +79,8 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
   prefetch.policy = [this](size_t task, size_t place) {
     return NewPolicy(task, place);
   };
-  prefetch.fetch = [this](ImageRange range) {
-    source_->Fetch(range, Urgency::kPrefetch);
+  prefetch.fetch = [this](absl::Span<const ImageRange> ranges) {
+    source_->FetchAll(ranges, Urgency::kPrefetch);
   };
   prefetch.on_nothing_left = [this] { PostCheckComplete(); };
   prefetch.mode = options_.record ? PrefetchMode{PrefetchMode::Kind::kOff, 0}
