@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "lib/base/command_line.h"
+#include "lib/base/status_macros.h"
 #include "lib/process/service.h"
 
 namespace pagelift {
@@ -45,6 +46,13 @@ std::optional<int> ParsePagerOptions(int argc, const char* const argv[],
             "write down beside images of this host what restores touched "
             "first; without it nothing is ever written there",
             &options->keep_working_sets});
+  line.Add({"compression", 0, "WHEN",
+            "compress what is prefetched on its way: auto, as long as pages "
+            "arrive sooner for it; never; always (default: auto)",
+            [options](const std::string& value) {
+              ASSIGN_OR_RETURN(options->compression, ParseCompression(value));
+              return absl::OkStatus();
+            }});
   line.Add({"spin-us", 0, "N",
             "how many microseconds the thread that serves faults looks on "
             "before it sleeps, 0 to 1000 (default: 100); the processor is left "

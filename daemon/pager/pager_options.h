@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "daemon/pager/event_loop/event_loop.h"
 #include "lib/base/log.h"
+#include "lib/transport/compression_choice.h"
 
 namespace pagelift {
 
@@ -21,6 +22,7 @@ struct PagerOptions {
   bool keep_working_sets = false;
   bool check_invariants = false;
   absl::Duration spin = EventLoop::kDefaultSpin;
+  Compression compression = Compression::kAuto;
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;  // Empty: stderr.
 };

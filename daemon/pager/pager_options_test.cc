@@ -6,6 +6,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/transport/compression_choice.h"
 
 namespace pagelift {
 namespace {
@@ -27,6 +28,16 @@ TEST(PagerOptionsTest, TakesHowLongToSpin) {
   EXPECT_EQ(options.spin, absl::Milliseconds(1));
   EXPECT_EQ(Parse({"--spin-us", "0"}, &options), std::nullopt);
   EXPECT_EQ(options.spin, absl::ZeroDuration());
+}
+
+TEST(PagerOptionsTest, TakesWhenToCompress) {
+  PagerOptions options;
+  EXPECT_EQ(Parse({"--compression=never"}, &options), std::nullopt);
+  EXPECT_EQ(options.compression, Compression::kNever);
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(Parse({"--compression=lz4"}, &options), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("'lz4' is not auto, never or always"));
 }
 
 TEST(PagerOptionsTest, RefusesToSpinForNoTimeThatMakesSense) {

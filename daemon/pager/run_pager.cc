@@ -68,13 +68,15 @@ void WaitForTheEnd(const PagerOptions& options, StopSignals& signals,
 absl::Status Serve(const PagerOptions& options, StopSignals& signals) {
   RouteGrpcLog();
   KeepGrpcToTheEnd();
-  const KeepWorkingSets keep =
+  SourceOptions source;
+  source.keep =
       options.keep_working_sets ? KeepWorkingSets::kYes : KeepWorkingSets::kNo;
+  source.compression = options.compression;
   SessionRegistry::Options sessions;
   sessions.check_invariants = options.check_invariants;
   sessions.spin = options.spin;
   SessionRegistry registry(
-      [keep](const std::string& url) { return OpenSource(url, keep); },
+      [source](const std::string& url) { return OpenSource(url, source); },
       sessions);
   ControlService service(registry);
   ASSIGN_OR_RETURN(std::unique_ptr<grpc::Server> server,

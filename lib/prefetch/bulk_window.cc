@@ -13,6 +13,9 @@ namespace {
 constexpr double kRoundTrips = 1.5;
 constexpr absl::Duration kLateThreads = absl::Milliseconds(4);
 constexpr double kFastRate = 100'000;  // 400 MB a second, in pages.
+// Else a window that was right without compression leaves the link idle while
+// pages are compressed, and it looks as if that gained nothing.
+constexpr absl::Duration kCompressing = absl::Milliseconds(2);
 // A round is no shorter, so that a burst is not taken for a rate.
 constexpr absl::Duration kShortestRound = absl::Milliseconds(4);
 constexpr absl::Duration kRemembered = absl::Seconds(10);
@@ -51,7 +54,8 @@ BulkWindow::Best BulkWindow::Lately() const {
 }
 
 void BulkWindow::OnArrived(PageCount pages, absl::Duration round_trip,
-                           absl::Duration now) {
+                           absl::Duration now, bool compressed) {
+  compressed_ = compressed;
   Renew(now);
   Improve(best_.bulk, {round_trip, pages});
   const absl::Duration shortest =
@@ -88,7 +92,8 @@ void BulkWindow::EndRound(absl::Duration length) {
   size_ = Clamped(share_ * best.rate *
                       absl::ToDoubleSeconds(
                           kRoundTrips * round_trip +
-                          kLateThreads * std::min(1.0, best.rate / kFastRate)),
+                          kLateThreads * std::min(1.0, best.rate / kFastRate) +
+                          (compressed_ ? kCompressing : absl::ZeroDuration())),
                   kLeast, kMost);
   // Several at a time, so that the next is there when one is answered.
   request_ = PageCount(std::min(kLargestRequest, size_.raw() / 4));

@@ -12,7 +12,8 @@ namespace pagelift {
 //
 // That is what the link delivers in one and a half round trips, and in the time
 // for which threads may be late: up to four milliseconds, in proportion to the
-// rate, because where that is low the link is the limit and not they. As the
+// rate, because where that is low the link is the limit and not they; and for
+// which both ends compress and decompress, if they do. As the
 // window is always more than what was delivered, it grows by itself until the
 // link is the limit; what is more than a round trip's worth is how long the
 // line is from then on. When demand takes much longer than it can, the window
@@ -38,8 +39,8 @@ class BulkWindow {
   PageCount request() const { return request_; }
 
   // Prefetched pages have arrived, `round_trip` after they were asked for.
-  void OnArrived(PageCount pages, absl::Duration round_trip,
-                 absl::Duration now);
+  void OnArrived(PageCount pages, absl::Duration round_trip, absl::Duration now,
+                 bool compressed = false);
   // So has a page that somebody waits for.
   void OnDemand(absl::Duration round_trip, absl::Duration now);
 
@@ -70,6 +71,7 @@ class BulkWindow {
   // The round that is being measured: since when, and what has arrived.
   absl::Duration round_began_ = -absl::InfiniteDuration();
   absl::Duration last_arrival_ = -absl::InfiniteDuration();
+  bool compressed_ = false;  // The latest pages that arrived.
   PageCount arrived_;
   // What demand leaves of the window, and whether it was late in this round.
   double share_ = 1;

@@ -39,7 +39,8 @@ class ModelledLink {
       longest_line =
           std::max(longest_line, next.arrives - next.asked - round_trip_);
       if (late_demand_) window.OnDemand(late_demand_by_ + round_trip_, now_);
-      window.OnArrived(next.pages, next.arrives - next.asked, now_);
+      window.OnArrived(next.pages, next.arrives - next.asked, now_,
+                       compressed_);
     }
     return longest_line;
   }
@@ -53,6 +54,12 @@ class ModelledLink {
     late_demand_by_ = by;
   }
   void MakeDemandGood() { late_demand_ = false; }
+  // Half as many bytes, for which both ends take their time.
+  void Compress(absl::Duration time) {
+    compressed_ = true;
+    page_time_ /= 2;
+    round_trip_ += time;
+  }
 
  private:
   struct Request {
@@ -61,14 +68,15 @@ class ModelledLink {
     absl::Duration arrives;
   };
 
-  const absl::Duration page_time_;
-  const absl::Duration round_trip_;
+  absl::Duration page_time_;
+  absl::Duration round_trip_;
   absl::Duration now_ = absl::Seconds(1000);
   absl::Duration free_at_;
   std::deque<Request> sent_;
   PageCount in_flight_;
   PageCount arrived_;
   bool late_demand_ = false;
+  bool compressed_ = false;
   absl::Duration late_demand_by_;
 };
 
@@ -151,6 +159,17 @@ TEST(BulkWindowTest, APauseSaysNothingOfTheLink) {
     now += absl::Seconds(1);
   }
   EXPECT_EQ(window.size(), BulkWindow::kFirst);
+}
+
+TEST(BulkWindowTest, GrowsWithWhatCompressionTakes) {
+  // 1 Gb/s, half a millisecond.
+  ModelledLink link(119e6, absl::Microseconds(500));
+  BulkWindow window;
+  link.Run(window, absl::Seconds(1));
+  link.Compress(absl::Milliseconds(2));
+  link.Run(window, absl::Milliseconds(60));
+  link.Run(window, absl::Milliseconds(100));
+  EXPECT_GT(link.used(absl::Milliseconds(100)), 0.95);
 }
 
 }  // namespace

@@ -29,6 +29,8 @@ struct PageBatch {
   // Since the request went to the network; InfiniteDuration() where there is
   // none, or where nobody measures.
   absl::Duration round_trip = absl::InfiniteDuration();
+  // They came compressed: both ends have worked on them.
+  bool compressed = false;
   // All pages are zero; `pieces` is empty.
   bool zero = false;
   // Pieces that, one after the other, are range.count * 4096 bytes. A page may

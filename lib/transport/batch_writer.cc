@@ -34,8 +34,12 @@ EncodedBatch ErrorBatch(uint64_t id, ImageRange range,
 }
 
 EncodedBatch AnswerTo(const FetchQueue::Turn& turn, const BatchWriter& writer,
-                      std::byte* buffer, ImageRange* rest) {
-  if (!turn.cancelled) return writer.NextBatch(turn.id, rest, buffer);
+                      std::byte* buffer, PageCompressor* compressor,
+                      ImageRange* rest) {
+  if (!turn.cancelled) {
+    return writer.NextBatch(turn.id, rest, buffer,
+                            turn.may_compress ? compressor : nullptr);
+  }
   *rest = ImageRange::Between(rest->limit(), rest->limit());
   return ErrorBatch(turn.id, turn.range, absl::CancelledError("cancelled"));
 }
@@ -45,7 +49,8 @@ BatchWriter::BatchWriter(std::shared_ptr<const PageStore> store,
     : store_(std::move(store)), most_per_batch_(most_per_batch) {}
 
 EncodedBatch BatchWriter::NextBatch(uint64_t id, ImageRange* range,
-                                    std::byte* buffer) const {
+                                    std::byte* buffer,
+                                    PageCompressor* compressor) const {
   const FoundPages found =
       FindFirstPages(*store_, *range,
                      {buffer, std::min(range->count, most_per_batch_).bytes()});
@@ -56,7 +61,14 @@ EncodedBatch BatchWriter::NextBatch(uint64_t id, ImageRange* range,
   *range = ImageRange::Between(header.range.limit(), range->limit());
   if (!found.lost.ok()) return ErrorBatch(id, header.range, found.lost);
   if (!found.zero) header.checksum = PageChecksum({found.bytes});
-  return {EncodePageBatchPrefix(header, found.bytes.size()), found.bytes};
+  ByteSpan payload = found.bytes;
+  if (compressor != nullptr && !found.zero &&
+      !(kMostCompressedPages < found.count)) {
+    const ByteSpan frame = compressor->Compress(found.bytes);
+    header.compressed = !frame.empty();
+    if (header.compressed) payload = frame;
+  }
+  return {EncodePageBatchPrefix(header, payload.size()), payload};
 }
 
 }  // namespace pagelift

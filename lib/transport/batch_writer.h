@@ -11,14 +11,15 @@
 #include "lib/memory/page.h"
 #include "lib/source/page_store.h"
 #include "lib/transport/fetch_queue.h"
+#include "lib/transport/page_compression.h"
 
 namespace pagelift {
 
-// A message: `prefix`, and then `pages`, which lie in the buffer that was
-// given.
+// A message: `prefix`, and then `payload`, which lies in the buffer that was
+// given, or in the compressor's.
 struct EncodedBatch {
   std::string prefix;
-  ByteSpan pages;
+  ByteSpan payload;
 };
 
 // Turns a request into messages over a store's pages: zero runs apart, each
@@ -36,11 +37,11 @@ class BatchWriter {
   size_t buffer_bytes() const { return most_per_batch_.bytes(); }
 
   // The message that answers the first pages of `range`, which are taken off
-  // it; it points into `buffer`. REQUIRES: `range` lies in the image and is not
-  // empty; `buffer` has buffer_bytes(), or what the range needs if that is
-  // less.
-  EncodedBatch NextBatch(uint64_t id, ImageRange* range,
-                         std::byte* buffer) const;
+  // it; read into `buffer`, and compressed, if that is worth it, unless
+  // `compressor` is null. REQUIRES: `range` lies in the image and is not empty;
+  // `buffer` has buffer_bytes(), or what the range needs if that is less.
+  EncodedBatch NextBatch(uint64_t id, ImageRange* range, std::byte* buffer,
+                         PageCompressor* compressor) const;
 
  private:
   const std::shared_ptr<const PageStore> store_;
@@ -48,9 +49,11 @@ class BatchWriter {
 };
 
 // The next message for the request whose turn it is; what it answers is taken
-// off `rest`, which is the turn's range before. `buffer` as NextBatch()'s.
+// off `rest`, which is the turn's range before. `buffer` as NextBatch()'s;
+// `compressor` too, and it is not used if the turn does not allow that.
 EncodedBatch AnswerTo(const FetchQueue::Turn& turn, const BatchWriter& writer,
-                      std::byte* buffer, ImageRange* rest);
+                      std::byte* buffer, PageCompressor* compressor,
+                      ImageRange* rest);
 
 // A message that says that the pages cannot be had.
 EncodedBatch ErrorBatch(uint64_t id, ImageRange range,

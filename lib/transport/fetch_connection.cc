@@ -168,13 +168,21 @@ void FetchConnection::AnswerSome() {
   size_t used = 0;
   do {
     const FetchQueue::Turn turn = admitted_->queue.Next();
+    if (turn.may_compress && compressor_ == nullptr) {
+      compressor_ = std::make_unique<PageCompressor>(room);
+    }
+    if (used == 0 && compressor_ != nullptr) compressor_->Clear();
     if (used > 0 && turn.range.count.bytes() > room - used) return;
     ImageRange rest = turn.range;
     const EncodedBatch batch =
-        AnswerTo(turn, admitted_->writer, buffer_.get() + used, &rest);
+        AnswerTo(turn, admitted_->writer, buffer_.get() + used,
+                 compressor_.get(), &rest);
     admitted_->queue.Answered(turn, rest);
-    call_->Send(batch.prefix, batch.pages);
-    used += batch.pages.size();
+    call_->Send(batch.prefix, batch.payload);
+    // Of zeros and errors nothing is in the buffer.
+    if (!batch.payload.empty()) {
+      used += (turn.range.count - rest.count).bytes();
+    }
   } while (admitted_->urgency == v1::URGENCY_PREFETCH && HasRequests());
 }
 

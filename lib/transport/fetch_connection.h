@@ -13,6 +13,7 @@
 #include "lib/http2/output_queue.h"
 #include "lib/http2/receive_buffer.h"
 #include "lib/http2/single_call.h"
+#include "lib/transport/page_compression.h"
 #include "lib/transport/served_stream.h"
 #include "lib/transport/stream_admission.h"
 #include "pagelift/v1/page_server.pb.h"
@@ -69,7 +70,8 @@ class FetchConnection : public ServedStream {
   ReceiveBuffer received_;
   OutputQueue output_;
   std::optional<StreamAdmission::Admitted> admitted_;
-  std::unique_ptr<std::byte[]> buffer_;  // Of what is being sent.
+  std::unique_ptr<std::byte[]> buffer_;         // Of what is being sent.
+  std::unique_ptr<PageCompressor> compressor_;  // Once the client wants it.
   bool entered_ = false;
   bool no_more_comes_ = false;  // The end of what can be read was reached.
 

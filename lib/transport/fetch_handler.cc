@@ -18,10 +18,10 @@ using Buffer = std::unique_ptr<std::byte[]>;
 // The message as gRPC takes it: the pages are not copied, and own their buffer.
 grpc::ByteBuffer ToByteBuffer(const EncodedBatch& batch, Buffer buffer) {
   grpc::Slice prefix(batch.prefix);
-  if (batch.pages.empty()) return grpc::ByteBuffer(&prefix, 1);
+  if (batch.payload.empty()) return grpc::ByteBuffer(&prefix, 1);
   std::byte* owned = buffer.release();
   grpc::Slice pages(
-      owned, batch.pages.size(),
+      owned, batch.payload.size(),
       [](void* held) { delete[] static_cast<std::byte*>(held); }, owned);
   grpc::Slice slices[] = {prefix, pages};
   return grpc::ByteBuffer(slices, 2);
@@ -89,7 +89,8 @@ bool FetchHandler::NextMessage(bool wait, grpc::ByteBuffer* message) {
     ImageRange rest = turn.range;
     Buffer buffer(new std::byte[std::min(writer_.buffer_bytes(),
                                          turn.range.count.bytes())]);
-    const EncodedBatch batch = AnswerTo(turn, writer_, buffer.get(), &rest);
+    const EncodedBatch batch =
+        AnswerTo(turn, writer_, buffer.get(), nullptr, &rest);
     mu_.Lock();
     if (!queue_.Answered(turn, rest)) continue;
     *message = ToByteBuffer(batch, std::move(buffer));

@@ -44,7 +44,8 @@ absl::Status FetchQueue::Enter(const v1::FetchRequest& request) {
   }
   const ImageRange range = {ImagePage(fetch.first_page()),
                             PageCount(fetch.page_count())};
-  waiting_.push_back({fetch.id(), range, false, next_serial_++});
+  waiting_.push_back(
+      {fetch.id(), range, false, next_serial_++, fetch.may_compress()});
   return absl::OkStatus();
 }
 

@@ -30,6 +30,7 @@ class FetchQueue {
     ImageRange range;  // What is not answered yet.
     bool cancelled;    // Is to be answered by CANCELLED, as a whole.
     uint64_t serial;   // Of the request; ids come again.
+    bool may_compress;
   };
   // REQUIRES: !empty().
   Turn Next() const;

@@ -133,6 +133,7 @@ std::string FetchStream::TakeWaiting(absl::Duration now) {
   fetch->set_id(request.id);
   fetch->set_first_page(request.range.first.raw());
   fetch->set_page_count(request.range.count.raw());
+  fetch->set_may_compress(MayCompress());
   return message.SerializeAsString();
 }
 
@@ -341,6 +342,8 @@ absl::Status FetchStream::Deliver(const MessagePieces& message) {
     usual_round_trip_ += usual_round_trip_ == absl::ZeroDuration()
                              ? round_trip
                              : (round_trip - usual_round_trip_) / kRemembered;
+    choice_.OnArrived(batch.header.range.count, taken.sent, now);
+    if (outstanding_.empty()) choice_.OnIdle();
     patience_ = options_.patience;
     EndTrouble();
     delivering_since_ = now;
@@ -356,6 +359,26 @@ absl::Status FetchStream::Deliver(const MessagePieces& message) {
   return absl::OkStatus();
 }
 
+bool FetchStream::MayCompress() const {
+  return options_.compression == Compression::kAlways ||
+         (options_.compression == Compression::kAuto && choice_.compress());
+}
+
+absl::Span<const ByteSpan> FetchStream::IntactPages(
+    const DecodedPageBatch& batch) {
+  absl::Span<const ByteSpan> pages = batch.payload;
+  if (batch.header.compressed) {
+    const absl::StatusOr<ByteSpan> decompressed =
+        decompressor_.Decompress(batch.payload, batch.header.range.count);
+    if (!decompressed.ok()) return {};
+    decompressed_ = *decompressed;
+    pages = {&decompressed_, 1};
+  }
+  return PageChecksum(pages) == batch.header.checksum
+             ? pages
+             : absl::Span<const ByteSpan>();
+}
+
 void FetchStream::HandOver(const DecodedPageBatch& batch, int attempt,
                            absl::Duration round_trip) {
   const PageBatchHeader& header = batch.header;
@@ -363,14 +386,18 @@ void FetchStream::HandOver(const DecodedPageBatch& batch, int attempt,
     sink_->OnUnavailable(header.range, header.error);
     return;
   }
-  stats_.bytes_received.fetch_add(batch.page_bytes, std::memory_order_relaxed);
-  if (header.zero || PageChecksum(batch.pages) == header.checksum) {
+  stats_.bytes_received.fetch_add(batch.payload_bytes,
+                                  std::memory_order_relaxed);
+  const absl::Span<const ByteSpan> pages =
+      header.zero ? absl::Span<const ByteSpan>() : IntactPages(batch);
+  if (header.zero || !pages.empty()) {
     PageBatch delivered;
     delivered.range = header.range;
     delivered.urgency = options_.urgency;
     delivered.round_trip = round_trip;
+    delivered.compressed = header.compressed;
     delivered.zero = header.zero;
-    delivered.pieces = batch.pages;
+    delivered.pieces = pages;
     sink_->OnPages(delivered);
     return;
   }

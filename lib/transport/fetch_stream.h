@@ -13,12 +13,15 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "lib/base/byte_span.h"
 #include "lib/base/ready_watcher.h"
 #include "lib/http2/message_assembler.h"
 #include "lib/source/page_source.h"
+#include "lib/transport/compression_choice.h"
 #include "lib/transport/fetch_call.h"
 #include "lib/transport/outstanding.h"
 #include "lib/transport/page_batch_codec.h"
+#include "lib/transport/page_compression.h"
 
 namespace pagelift {
 
@@ -43,6 +46,8 @@ class FetchStream {
     std::string content_id;
     Urgency urgency = Urgency::kDemand;
     uint32_t max_batch_bytes = 0;  // 0: the server's choice.
+    // Whether answers may come compressed.
+    Compression compression = Compression::kNever;
     // How long the server may leave a demand, or all of what was prefetched,
     // without an answer. Doubled, up to 16 times this, while it goes on so: a
     // server that is slow, but gets there, is not asked anew for ever.
@@ -107,6 +112,9 @@ class FetchStream {
   void Close() ABSL_LOCKS_EXCLUDED(mu_);
   void NoteAccepted() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Deliver(const MessagePieces& message) ABSL_LOCKS_EXCLUDED(mu_);
+  bool MayCompress() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The pages of a batch that arrived intact; empty if it did not.
+  absl::Span<const ByteSpan> IntactPages(const DecodedPageBatch& batch);
   // To the sink, or damaged pages to the server again.
   void HandOver(const DecodedPageBatch& batch, int attempt,
                 absl::Duration round_trip) ABSL_LOCKS_EXCLUDED(mu_);
@@ -127,7 +135,12 @@ class FetchStream {
   PageSink* const sink_;
   Stats stats_;
 
+  // Of the thread that reads.
+  PageDecompressor decompressor_;
+  ByteSpan decompressed_;
+
   mutable absl::Mutex mu_;
+  CompressionChoice choice_ ABSL_GUARDED_BY(mu_);
   Outstanding outstanding_ ABSL_GUARDED_BY(mu_);
   // Those of outstanding_ that have not been written.
   std::deque<Outstanding::Request> waiting_ ABSL_GUARDED_BY(mu_);

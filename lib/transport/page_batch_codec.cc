@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "lib/base/status_macros.h"
+#include "lib/transport/page_compression.h"
 
 namespace pagelift {
 namespace {
@@ -34,6 +35,7 @@ enum WireType : uint32_t {
 
 constexpr uint64_t kEncodingRaw = 0;
 constexpr uint64_t kEncodingZero = 1;
+constexpr uint64_t kEncodingZstd = 2;
 constexpr size_t kMaxErrorMessage = 4096;
 
 void AppendVarint(std::string& out, uint64_t value) {
@@ -142,20 +144,31 @@ absl::Status CheckTogether(const Fields& fields, DecodedPageBatch& batch) {
   batch.header.range = {ImagePage(fields.first_page),
                         PageCount(fields.page_count)};
   if (fields.error_code != 0) {
-    if (batch.page_bytes != 0) return Malformed("an error with pages");
+    if (batch.payload_bytes != 0) return Malformed("an error with pages");
     uint64_t code = fields.error_code <= 16 ? fields.error_code : 2;
     batch.header.error =
         absl::Status(static_cast<absl::StatusCode>(code), fields.error_message);
     return absl::OkStatus();
   }
   if (fields.encoding == kEncodingZero) {
-    if (batch.page_bytes != 0) return Malformed("zero pages with contents");
+    if (batch.payload_bytes != 0) return Malformed("zero pages with contents");
     batch.header.zero = true;
     return absl::OkStatus();
   }
+  if (fields.encoding == kEncodingZstd) {
+    if (fields.page_count > kMostCompressedPages.raw()) {
+      return Malformed("too many pages in a frame");
+    }
+    if (batch.payload_bytes == 0 ||
+        batch.payload_bytes >= batch.header.range.count.bytes()) {
+      return Malformed("a frame that is longer than its pages");
+    }
+    batch.header.compressed = true;
+    return absl::OkStatus();
+  }
   if (fields.encoding != kEncodingRaw) return Malformed("unknown encoding");
-  if (fields.page_count > batch.page_bytes / kPageSize ||
-      fields.page_count * kPageSize != batch.page_bytes) {
+  if (fields.page_count > batch.payload_bytes / kPageSize ||
+      fields.page_count * kPageSize != batch.payload_bytes) {
     return Malformed("length does not fit the number of pages");
   }
   return absl::OkStatus();
@@ -170,7 +183,10 @@ std::string EncodePageBatchPrefix(const PageBatchHeader& header,
   AppendVarintField(out, kId, header.id);
   AppendVarintField(out, kFirstPage, header.range.first.raw());
   AppendVarintField(out, kPageCount, header.range.count.raw());
-  AppendVarintField(out, kEncoding, header.zero ? kEncodingZero : kEncodingRaw);
+  AppendVarintField(out, kEncoding,
+                    header.zero         ? kEncodingZero
+                    : header.compressed ? kEncodingZstd
+                                        : kEncodingRaw);
   if (header.checksum != 0) {
     AppendTag(out, kChecksum, kFixed64);
     for (int shift = 0; shift < 64; shift += 8) {
@@ -227,11 +243,11 @@ absl::StatusOr<DecodedPageBatch> DecodePageBatch(
         bool whole;
         if (field == kPages) {
           // The last one counts, as in Protocol Buffers.
-          batch.pages.clear();
-          batch.page_bytes = 0;
+          batch.payload.clear();
+          batch.payload_bytes = 0;
           whole = cursor.Bytes(*number, [&](ByteSpan piece) {
-            batch.pages.push_back(piece);
-            batch.page_bytes += piece.size();
+            batch.payload.push_back(piece);
+            batch.payload_bytes += piece.size();
           });
         } else if (field == kErrorMessage) {
           if (*number > kMaxErrorMessage) return Malformed("error message");

@@ -22,26 +22,28 @@ struct PageBatchHeader {
   uint64_t id = 0;
   ImageRange range;
   bool zero = false;
-  uint64_t checksum = 0;
+  bool compressed = false;  // The payload is one frame of Zstandard.
+  uint64_t checksum = 0;    // Of the pages, not of the frame.
   // Not OK: the pages of `range` cannot be had.
   absl::Status error;
 };
 
-// What precedes `payload_bytes` bytes of pages on the wire. Those bytes, if
-// any, must follow.
+// What precedes `payload_bytes` bytes of pages, or of a frame, on the wire.
+// Those bytes, if any, must follow.
 std::string EncodePageBatchPrefix(const PageBatchHeader& header,
                                   size_t payload_bytes);
 
 struct DecodedPageBatch {
   PageBatchHeader header;
-  // Point into the message that was decoded.
-  absl::InlinedVector<ByteSpan, 24> pages;
-  size_t page_bytes = 0;
+  // The pages or the frame; point into the message that was decoded.
+  absl::InlinedVector<ByteSpan, 24> payload;
+  size_t payload_bytes = 0;
 };
 
 // Decodes a message that came in `message.size()` pieces. Unknown fields are
 // skipped. kInvalidArgument if it is not a PageBatch, if the number of bytes
-// does not fit the number of pages, or if the range wraps around.
+// does not fit the number of pages, or if the range wraps around. What a frame
+// holds is not looked at.
 absl::StatusOr<DecodedPageBatch> DecodePageBatch(
     absl::Span<const ByteSpan> message);
 

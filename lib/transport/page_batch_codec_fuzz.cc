@@ -8,6 +8,7 @@
 
 #include "lib/base/log.h"
 #include "lib/transport/page_batch_codec.h"
+#include "lib/transport/page_compression.h"
 #include "pagelift/v1/page_server.pb.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -30,12 +31,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CHECK(proto.page_count() == batch->header.range.count.raw());
   CHECK(proto.checksum() == batch->header.checksum);
   if (batch->header.error.ok()) {
-    CHECK(proto.pages().size() == batch->page_bytes);
+    CHECK(proto.pages().size() == batch->payload_bytes);
     std::string pages;
-    for (pagelift::ByteSpan piece : batch->pages) {
+    for (pagelift::ByteSpan piece : batch->payload) {
       pages.append(reinterpret_cast<const char*>(piece.data()), piece.size());
     }
     CHECK(proto.pages() == pages);
+  }
+  if (batch->header.compressed) {
+    static pagelift::PageDecompressor& decompressor =
+        *new pagelift::PageDecompressor();
+    const pagelift::PageCount count = batch->header.range.count;
+    auto decompressed = decompressor.Decompress(batch->payload, count);
+    CHECK(!decompressed.ok() || decompressed->size() == count.bytes());
   }
   return 0;
 }

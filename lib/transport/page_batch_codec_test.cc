@@ -20,7 +20,7 @@ ByteSpan AsBytes(const std::string& text) {
 
 std::string Joined(const DecodedPageBatch& batch) {
   std::string all;
-  for (ByteSpan piece : batch.pages) {
+  for (ByteSpan piece : batch.payload) {
     all.append(reinterpret_cast<const char*>(piece.data()), piece.size());
   }
   return all;
@@ -82,6 +82,39 @@ TEST(PageBatchCodecTest, EncodesZeroRunsAndErrorsLikeProtocolBuffers) {
   EXPECT_EQ(EncodePageBatchPrefix(failed, 0), error.SerializeAsString());
 }
 
+TEST(PageBatchCodecTest, EncodesFramesLikeProtocolBuffersAndDecodesThem) {
+  v1::PageBatch proto = TwoPages();
+  proto.set_encoding(v1::ENCODING_ZSTD);
+  proto.set_pages("a frame");
+  PageBatchHeader header;
+  header.id = proto.id();
+  header.range = {ImagePage(proto.first_page()), PageCount(2)};
+  header.compressed = true;
+  header.checksum = proto.checksum();
+  const std::string message =
+      EncodePageBatchPrefix(header, proto.pages().size()) + proto.pages();
+  EXPECT_EQ(message, proto.SerializeAsString());
+  ASSERT_OK_AND_ASSIGN(DecodedPageBatch batch,
+                       DecodePageBatch({AsBytes(message)}));
+  EXPECT_TRUE(batch.header.compressed);
+  EXPECT_EQ(Joined(batch), "a frame");
+}
+
+TEST(PageBatchCodecTest, RefusesFramesOfTooManyPagesOrOfNone) {
+  v1::PageBatch proto = TwoPages();
+  proto.set_encoding(v1::ENCODING_ZSTD);
+  for (uint64_t pages : {uint64_t{513}, uint64_t{1} << 52, uint64_t{2}}) {
+    proto.set_page_count(pages);
+    const std::string message = proto.SerializeAsString();
+    EXPECT_THAT(
+        DecodePageBatch({AsBytes(message)}),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("frame")));
+  }
+  proto.clear_pages();
+  const std::string message = proto.SerializeAsString();
+  EXPECT_FALSE(DecodePageBatch({AsBytes(message)}).ok());
+}
+
 TEST(PageBatchCodecTest, DecodesAMessageCutAnywhere) {
   v1::PageBatch proto = TwoPages();
   std::string message = proto.SerializeAsString();
@@ -92,7 +125,7 @@ TEST(PageBatchCodecTest, DecodesAMessageCutAnywhere) {
     EXPECT_EQ(batch.header.range,
               (ImageRange{ImagePage(uint64_t{1} << 40), PageCount(2)}));
     EXPECT_EQ(Joined(batch), proto.pages());
-    EXPECT_EQ(PageChecksum(batch.pages), batch.header.checksum);
+    EXPECT_EQ(PageChecksum(batch.payload), batch.header.checksum);
   }
 }
 

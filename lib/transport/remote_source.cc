@@ -94,6 +94,7 @@ void RemoteSource::Start(PageSink* sink) {
   streams_.push_back(std::make_unique<FetchStream>(address_, options, sink));
   options.urgency = Urgency::kPrefetch;
   options.watcher = nullptr;
+  options.compression = compression_;
   options.max_batch_bytes = kBulkBatchBytes;
   for (int i = 0; i < kBulkStreams; ++i) {
     streams_.push_back(std::make_unique<FetchStream>(address_, options, sink));

@@ -14,6 +14,7 @@
 #include "grpcpp/grpcpp.h"
 #include "lib/base/ready_watcher.h"
 #include "lib/source/page_source.h"
+#include "lib/transport/compression_choice.h"
 #include "lib/transport/fetch_stream.h"
 #include "lib/transport/progress_watch.h"
 #include "lib/transport/remote_working_set.h"
@@ -38,6 +39,9 @@ class RemoteSource : public PageSource {
       const std::string& address, const std::string& image,
       absl::Duration deadline, absl::Duration patience = kPatience);
   ~RemoteSource() override;
+
+  // Of what is prefetched; before Start(). Compression::kAuto at first.
+  void SetCompression(Compression compression) { compression_ = compression; }
 
   const ImageDescription& description() const override { return description_; }
   void DeliverOn(ReadyWatcher* watcher) override { watcher_ = watcher; }
@@ -68,6 +72,7 @@ class RemoteSource : public PageSource {
   const std::shared_ptr<grpc::Channel> channel_;
   const RemoteWorkingSet working_set_;
   ReadyWatcher* watcher_ = nullptr;
+  Compression compression_ = Compression::kAuto;
   // Set by Start(), then unchanged: demand first, then bulk.
   std::vector<std::unique_ptr<FetchStream>> streams_;
   std::unique_ptr<ProgressWatch> watch_;  // After them: it uses them.

@@ -7,10 +7,12 @@
 
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
+#include "lib/base/byte_span.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
 #include "lib/source/testing/fake_page_store.h"
 #include "lib/transport/page_batch_codec.h"
+#include "lib/transport/page_compression.h"
 #include "lib/transport/remote_source.h"
 #include "lib/transport/testing/scripted_page_server.h"
 #include "lib/transport/testing/test_page_server.h"
@@ -88,6 +90,30 @@ TEST_F(HostileServerTest, PagesThatStayDamagedAreReportedForAnotherTry) {
   ASSERT_TRUE(sink_.WaitForPages(2));
   EXPECT_EQ(sink_.answers()[3].status.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(source_->checksum_failures(), 4u);
+}
+
+TEST_F(HostileServerTest, FramesThatHoldSomethingElseAreRefusedAndAskedAgain) {
+  PageCompressor compressor(1 << 20);
+  const std::string other(PageCount(4).bytes(), 'x');
+  const ByteSpan frame = compressor.Compress(BytesOf(other));
+  ExpectRefused([frame](v1::PageBatch& batch) {
+    batch.set_encoding(v1::ENCODING_ZSTD);
+    batch.set_pages(frame.data(), frame.size());
+  });
+  EXPECT_EQ(source_->checksum_failures(), 1u);
+}
+
+TEST_F(HostileServerTest, FramesThatAreNoneAreRefusedAndAskedAgain) {
+  ExpectRefused([](v1::PageBatch& batch) {
+    batch.set_encoding(v1::ENCODING_ZSTD);
+    batch.mutable_pages()->resize(1000);
+  });
+  EXPECT_EQ(source_->checksum_failures(), 1u);
+}
+
+TEST_F(HostileServerTest, FramesAsLongAsTheirPagesAreRefused) {
+  ExpectRefused(
+      [](v1::PageBatch& batch) { batch.set_encoding(v1::ENCODING_ZSTD); });
 }
 
 TEST_F(HostileServerTest, PagesThatWereNotAskedForAreRefused) {

@@ -18,6 +18,7 @@
 #include "lib/source/testing/fake_page_store.h"
 #include "lib/source/testing/gated_store.h"
 #include "lib/source/testing/page_pattern.h"
+#include "lib/transport/compression_choice.h"
 #include "lib/transport/page_service.h"
 #include "lib/transport/testing/test_page_server.h"
 #include "lib/transport/testing/waiting_sink.h"
@@ -200,6 +201,42 @@ TEST_P(RemoteSourceTest, ManyShortRequestsGoTogether) {
     } else {
       EXPECT_EQ(answer.bytes, PatternOf(ImagePage(page)));
     }
+  }
+}
+
+TEST_P(RemoteSourceTest, WhatIsPrefetchedMayComeCompressed) {
+  constexpr uint64_t kRepetitive = 1500;
+  store_->MakeRepetitive(Pages(0, kRepetitive));
+  store_->MakeZero(Pages(200, 10));
+  ASSERT_OK_AND_ASSIGN(source_, RemoteSource::Open(address_, kName, kLong));
+  source_->SetCompression(Compression::kAlways);
+  source_->Start(&sink_);
+  std::vector<ImageRange> ranges;
+  for (uint64_t page = 0; page < 1200; page += 3) {
+    ranges.push_back(Pages(page, 3));
+  }
+  ranges.push_back(Pages(1200, kPages - 1200 - 1));
+  source_->FetchAll(ranges, Urgency::kPrefetch);
+  source_->Fetch(Pages(kPages - 1, 1), Urgency::kDemand);
+  ASSERT_TRUE(sink_.WaitForPages(kPages));
+  for (const auto& [page, answer] : sink_.answers()) {
+    SCOPED_TRACE(page);
+    EXPECT_EQ(answer.times, 1);
+    if (page >= 200 && page < 210) {
+      EXPECT_TRUE(answer.zero);
+    } else {
+      EXPECT_EQ(answer.bytes, page < kRepetitive ? RepetitiveOf(ImagePage(page))
+                                                 : PatternOf(ImagePage(page)));
+    }
+  }
+  EXPECT_EQ(source_->checksum_failures(), 0u);
+  const uint64_t noise = (kPages - kRepetitive) * kPageSize;
+  const uint64_t all = (kPages - 10) * kPageSize;
+  if (GetParam() == Server::kOurs) {
+    EXPECT_GT(source_->bytes_received(), noise);
+    EXPECT_LT(source_->bytes_received(), noise + (all - noise) / 4);
+  } else {
+    EXPECT_EQ(source_->bytes_received(), all);  // It may, but does not.
   }
 }
 

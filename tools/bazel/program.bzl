@@ -54,6 +54,7 @@ _ABSL = [
 _ARCHIVES = [
     "nghttp2",
     "xxhash",
+    "zstd",
     "grpc++_reflection",
     "grpc++",
     "grpc",

@@ -100,7 +100,8 @@ bool Prefetcher::OnAnswer(const PageBatch& batch, bool may_ask) {
     if (batch.urgency == Urgency::kDemand) {
       window_.OnDemand(batch.round_trip, now);
     } else {
-      window_.OnArrived(batch.range.count, batch.round_trip, now);
+      window_.OnArrived(batch.range.count, batch.round_trip, now,
+                        batch.compressed);
     }
   }
   if (may_ask) {

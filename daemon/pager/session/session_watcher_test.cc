@@ -58,11 +58,14 @@ TEST_F(WatcherTest, WhatWasDemandedMayBeDiscardedMeanwhile) {
   const size_t asked = source_->requests().size();
   thread(1).StartRead(target_.page(kPage));
   ASSERT_TRUE(source_->WaitForRequests(asked + 1, kSoon));
-  source_->watcher()->Post([this] {
+  absl::Notification answered;
+  source_->watcher()->Post([&] {
     thread(2).StartOn(Op::kAdvise, target_.pages(kPage, 1), MADV_DONTNEED);
     EXPECT_TRUE(thread(2).WaitUntilBlocked());
     EXPECT_TRUE(source_->ReleaseNewest());
+    answered.Notify();
   });
+  ASSERT_TRUE(answered.WaitForNotificationWithTimeout(kSoon));
   EXPECT_EQ(thread(2).Finish().result, 0);
   thread(1).Finish();  // What it reads is a race; that it goes on is not.
   Release();

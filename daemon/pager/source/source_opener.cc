@@ -17,8 +17,8 @@ constexpr absl::Duration kOpenDeadline = absl::Seconds(10);
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<PageSource>> OpenSource(const std::string& url,
-                                                       KeepWorkingSets keep) {
+absl::StatusOr<std::unique_ptr<PageSource>> OpenSource(
+    const std::string& url, const SourceOptions& options) {
   ASSIGN_OR_RETURN(SourceUrl parsed, SourceUrl::Parse(url));
   if (parsed.kind == SourceUrl::Kind::kCriuDirectory) {
     ASSIGN_OR_RETURN(std::shared_ptr<const CheckpointImage> image,
@@ -28,11 +28,12 @@ absl::StatusOr<std::unique_ptr<PageSource>> OpenSource(const std::string& url,
         WorkingSetFile::Open(parsed.directory, image->description().content_id,
                              image->description().page_count));
     return std::unique_ptr<PageSource>(std::make_unique<ImageDirectorySource>(
-        std::move(image), std::move(file), keep));
+        std::move(image), std::move(file), options.keep));
   }
   ASSIGN_OR_RETURN(
       std::unique_ptr<RemoteSource> source,
       RemoteSource::Open(parsed.address, parsed.image, kOpenDeadline));
+  source->SetCompression(options.compression);
   return std::unique_ptr<PageSource>(std::move(source));
 }
 

@@ -34,7 +34,7 @@ class SourceOpenerTest : public ::testing::Test {
 };
 
 TEST_F(SourceOpenerTest, AnImageOfThisHostHasAWorkingSetBesideIt) {
-  ASSERT_OK_AND_ASSIGN(auto source, OpenSource(url_, KeepWorkingSets::kYes));
+  ASSERT_OK_AND_ASSIGN(auto source, OpenSource(url_, {KeepWorkingSets::kYes}));
   EXPECT_THAT(source->WorkingSet(), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_OK(source->KeepRecording(recording_));
   ASSERT_OK_AND_ASSIGN(auto later, OpenSource(url_));

@@ -39,6 +39,15 @@ void FakePageStore::MakeZero(ImageRange range) {
               range.count.bytes());
 }
 
+void FakePageStore::MakeRepetitive(ImageRange range) {
+  for (ImagePage page = range.first; page < range.limit();
+       page = page + PageCount(1)) {
+    const PageBytes bytes = RepetitiveOf(page);
+    std::memcpy(bytes_ + PageCount(page.raw()).bytes(), bytes.data(),
+                kPageSize);
+  }
+}
+
 void FakePageStore::Lose(ImageRange range) {
   absl::MutexLock lock(&mu_);
   lost_.push_back(range);

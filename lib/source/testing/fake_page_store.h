@@ -25,6 +25,9 @@ class FakePageStore : public PageStore {
   // Knobs. These pages read as zeros / as kDataLoss from now on.
   void MakeZero(ImageRange range);
   void Lose(ImageRange range);
+  // These pages read as RepetitiveOf() them from now on: they can be
+  // compressed.
+  void MakeRepetitive(ImageRange range);
   // These pages read as zeros, and Check() says that they are lost.
   void PunchHole(ImageRange range);
   // How often it was asked.

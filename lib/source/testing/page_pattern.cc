@@ -16,6 +16,15 @@ PageBytes PatternOf(ImagePage page) {
   return bytes;
 }
 
+PageBytes RepetitiveOf(ImagePage page) {
+  PageBytes bytes;
+  const uint64_t word = 2 * page.raw() + 1;
+  for (size_t offset = 0; offset < kPageSize; offset += sizeof(word)) {
+    std::memcpy(bytes.data() + offset, &word, sizeof(word));
+  }
+  return bytes;
+}
+
 bool HoldsPattern(const void* memory, ImagePage page) {
   PageBytes expected = PatternOf(page);
   return std::memcmp(memory, expected.data(), kPageSize) == 0;

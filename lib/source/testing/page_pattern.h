@@ -17,6 +17,9 @@ using PageBytes = std::array<std::byte, kPageSize>;
 // What page `page` of every fake holds: different for each page, never zero.
 PageBytes PatternOf(ImagePage page);
 
+// Another such page, which can be compressed.
+PageBytes RepetitiveOf(ImagePage page);
+
 // Whether the kPageSize bytes at `memory` are PatternOf(page). They may be
 // memory of this process that a pager fills.
 bool HoldsPattern(const void* memory, ImagePage page);

@@ -211,7 +211,7 @@ class PageliftRestoreWay(RestoreWay):
         self._daemon = start_when_ready(
             scene.destination, "pageliftd",
             [*self._privileges(), tools.pagelift("pageliftd"), "--control",
-             self._control],
+             self._control, *self._daemon_options()],
             "--ready-fd", scene.folder / "pageliftd.log")
 
     def _daemon_folder(self) -> Path:
@@ -220,6 +220,9 @@ class PageliftRestoreWay(RestoreWay):
 
     def _privileges(self) -> list[str | Path]:
         """What starts the daemon with other privileges than ours."""
+        return []
+
+    def _daemon_options(self) -> list[str]:
         return []
 
     def restore(self, guest: Host, work: Path) -> Restore:
@@ -273,10 +276,20 @@ class UnprivilegedRestoreWay(PageliftRestoreWay):
         return super().restore(guest, work)
 
 
+class CompressedRestoreWay(PageliftRestoreWay):
+    """The same, with pages that are compressed on the way."""
+
+    name = "compressed"
+    places = (REMOTE,)
+
+    def _daemon_options(self) -> list[str]:
+        return ["--compression", "always"]
+
+
 WAYS: dict[str, type[RestoreWay]] = {
     way.name: way
     for way in (CriuWay, PageliftLazyPagesWay, PageliftRestoreWay,
-                UnprivilegedRestoreWay)
+                UnprivilegedRestoreWay, CompressedRestoreWay)
 }
 
 

@@ -23,7 +23,7 @@ _PORT = 27001
 class Pager:
     """A pageliftd and, on the other host, the page server it fetches from."""
 
-    def __init__(self, scene: Scene, place: str) -> None:
+    def __init__(self, scene: Scene, place: str, compression: str) -> None:
         self._scene = scene
         self.images = scene.make_folder("images")
         self._server: Process | None = None
@@ -38,7 +38,7 @@ class Pager:
         self._daemon = start_when_ready(
             scene.destination, "pageliftd",
             [tools.pagelift("pageliftd"), "--control", self.control,
-             "--check-invariants"],
+             "--check-invariants", "--compression", compression],
             "--ready-fd", scene.folder / "pageliftd.log")
 
     def source_of(self, name: str) -> str:
