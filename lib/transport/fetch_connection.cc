@@ -23,6 +23,8 @@ namespace {
 // Requests are small; some hundred of them.
 constexpr size_t kReceiveBytes = 16 << 10;
 constexpr int kLingerMs = 1000;
+// In one go; a cancel waits for so many.
+constexpr int kMostAnswers = 64;
 // Of one request, which may be for all of an image.
 constexpr PageCount kMostReadAhead(4096);
 
@@ -166,6 +168,7 @@ std::optional<absl::Status> FetchConnection::End(
 void FetchConnection::AnswerSome() {
   const size_t room = admitted_->writer.buffer_bytes();
   size_t used = 0;
+  int answers = 0;
   do {
     const FetchQueue::Turn turn = admitted_->queue.Next();
     if (turn.may_compress && compressor_ == nullptr) {
@@ -183,7 +186,8 @@ void FetchConnection::AnswerSome() {
     if (!batch.payload.empty()) {
       used += (turn.range.count - rest.count).bytes();
     }
-  } while (admitted_->urgency == v1::URGENCY_PREFETCH && HasRequests());
+  } while (admitted_->urgency == v1::URGENCY_PREFETCH &&
+           ++answers < kMostAnswers && HasRequests());
 }
 
 absl::Status FetchConnection::ReceiveSome(bool flushed) {

@@ -368,8 +368,9 @@ absl::Span<const ByteSpan> FetchStream::IntactPages(
     const DecodedPageBatch& batch) {
   absl::Span<const ByteSpan> pages = batch.payload;
   if (batch.header.compressed) {
+    if (!decompressor_.has_value()) decompressor_.emplace();
     const absl::StatusOr<ByteSpan> decompressed =
-        decompressor_.Decompress(batch.payload, batch.header.range.count);
+        decompressor_->Decompress(batch.payload, batch.header.range.count);
     if (!decompressed.ok()) return {};
     decompressed_ = *decompressed;
     pages = {&decompressed_, 1};

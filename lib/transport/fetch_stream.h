@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -136,7 +137,7 @@ class FetchStream {
   Stats stats_;
 
   // Of the thread that reads.
-  PageDecompressor decompressor_;
+  std::optional<PageDecompressor> decompressor_;  // Once it is needed.
   ByteSpan decompressed_;
 
   mutable absl::Mutex mu_;

@@ -81,4 +81,12 @@ _LINKOPTS = [
 
 def pagelift_program(name, **kwargs):
     """A cc_binary with gRPC and what it needs in it, all but OpenSSL and zlib."""
-    native.cc_binary(name = name, linkopts = _LINKOPTS, **kwargs)
+    native.cc_binary(
+        name = name,
+        linkopts = select({
+            # Sanitizers put functions of ours in front of shared Abseil's.
+            "//tools/bazel:shared_programs": [],
+            "//conditions:default": _LINKOPTS,
+        }),
+        **kwargs
+    )
