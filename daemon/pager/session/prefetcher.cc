@@ -105,7 +105,8 @@ bool Prefetcher::OnAnswer(const PageBatch& batch, bool may_ask) {
     }
   }
   if (may_ask) {
-    Ask();
+    // After a pause it is the thread's turn.
+    if (Ask() != absl::InfiniteDuration()) called_ = true;
   } else if (!had_room) {
     called_ = true;
   }
@@ -140,15 +141,13 @@ void Prefetcher::Run() {
   };
   while (!stopping_) {
     called_ = false;
-    Ask();
-    // Somebody else who asks goes on by himself, and then calls.
-    mu_.AwaitWithTimeout(absl::Condition(&called),
-                         asking_ ? absl::InfiniteDuration() : UntilNext());
+    mu_.AwaitWithTimeout(absl::Condition(&called), Ask());
   }
 }
 
-void Prefetcher::Ask() {
-  if (asking_) return;
+absl::Duration Prefetcher::Ask() {
+  // Who asks goes on by himself, and then calls.
+  if (asking_) return absl::InfiniteDuration();
   asking_ = true;
   absl::Duration pause;
   while ((pause = UntilNext()) == absl::ZeroDuration()) {
@@ -168,8 +167,7 @@ void Prefetcher::Ask() {
     mu_.Lock();
   }
   asking_ = false;
-  // After a pause it is the thread's turn.
-  if (pause != absl::InfiniteDuration()) called_ = true;
+  return pause;
 }
 
 bool Prefetcher::Round() {

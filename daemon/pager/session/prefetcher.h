@@ -89,8 +89,10 @@ class Prefetcher {
   };
 
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
-  // Asks for as much as there is room for, unless another thread is at it.
-  void Ask() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Asks for as much as there is room for, unless another thread is at it. How
+  // long until there is more to ask for: InfiniteDuration() if time alone does
+  // not change that, or the other thread knows.
+  absl::Duration Ask() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // How long nothing may be asked for: InfiniteDuration() if time alone does
   // not change that.

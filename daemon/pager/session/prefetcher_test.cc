@@ -9,8 +9,10 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "daemon/pager/session/address_space.h"
+#include "daemon/pager/session/testing/other_threads.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/eventually.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/memory/page.h"
 #include "lib/prefetch/bulk_window.h"
@@ -292,6 +294,19 @@ TEST_F(PrefetcherTest, IdleGoesOnWhenNobodyWaitsAnyMore) {
   prefetcher_->OnFault(*spaces_[0], {pages_[0]->at(50), image}, PageCount(1));
   prefetcher_->Start();
   EXPECT_TRUE(WaitForAsked(PageCount(60)));
+}
+
+TEST_F(PrefetcherTest, PausesTakeNoTime) {
+  mode_ = {PrefetchMode::Kind::kRate, 1};  // 250 ms for each request.
+  StartWith({PageCount(1000)});
+  prefetcher_->Start();
+  ASSERT_TRUE(WaitForAsked(kRequest));
+  const OtherThreads threads;
+  int asleep = 0;
+  EXPECT_TRUE(Eventually([&] {
+    asleep = threads.AreAsleep() ? asleep + 1 : 0;
+    return asleep == 20;
+  }));
 }
 
 TEST_F(PrefetcherTest, RateGoesOnByItselfAfterEachPause) {
