@@ -107,7 +107,7 @@ bool Prefetcher::OnAnswer(const PageBatch& batch, bool may_ask) {
   if (may_ask) {
     // After a pause it is the thread's turn.
     if (Ask() != absl::InfiniteDuration()) called_ = true;
-  } else if (!had_room) {
+  } else if (!had_room && HasRoom()) {
     called_ = true;
   }
   return settled;
