@@ -32,12 +32,10 @@ absl::StatusOr<Compression> ParseCompression(absl::string_view text) {
       absl::StrCat("'", text, "' is not auto, never or always"));
 }
 
-void CompressionChoice::Enter(State state, absl::Duration now) {
+void CompressionChoice::Change(State state, double rate, absl::Duration now) {
   state_ = state;
-  const bool compress = state == State::kTrying || state == State::kUsing;
-  if (compress == compress_) return;
-  compress_ = compress;
   changed_ = now;
+  rate_before_ = rate;
 }
 
 void CompressionChoice::OnIdle() { began_ = absl::InfiniteDuration(); }
@@ -67,33 +65,32 @@ void CompressionChoice::OnArrived(PageCount pages, absl::Duration asked,
 void CompressionChoice::Decide(double rate, absl::Duration now) {
   switch (state_) {
     case State::kRaw:
-      raw_rate_ = rate;
-      if (rate < kFast && now >= not_before_) Enter(State::kTrying, now);
+      if (rate < kFast && now >= not_before_) {
+        Change(State::kTrying, rate, now);
+      }
       return;
     case State::kTrying:
-    case State::kUsing:
-      compressed_rate_ = rate;
-      if (state_ == State::kUsing) {
-        if (now >= not_before_) Enter(State::kProbing, now);
-      } else if (rate > kGain * raw_rate_) {
+      if (rate > kGain * rate_before_) {
         pause_ = absl::ZeroDuration();
         not_before_ = now + kProbeEvery;
-        Enter(State::kUsing, now);
+        state_ = State::kUsing;
       } else {
         pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);
         not_before_ = now + pause_;
-        Enter(State::kRaw, now);
+        Change(State::kRaw, rate, now);
       }
       return;
+    case State::kUsing:
+      if (now >= not_before_) Change(State::kProbing, rate, now);
+      return;
     case State::kProbing:
-      raw_rate_ = rate;
-      if (compressed_rate_ > kGain * rate) {
+      if (rate_before_ > kGain * rate) {
         not_before_ =
             now + std::max(kProbeEvery, kProbeShare * (now - changed_));
-        Enter(State::kUsing, now);
+        Change(State::kUsing, rate, now);
       } else {
         not_before_ = now + kFirstPause;
-        Enter(State::kRaw, now);
+        state_ = State::kRaw;
       }
       return;
   }

@@ -30,7 +30,9 @@ absl::StatusOr<Compression> ParseCompression(absl::string_view text);
 class CompressionChoice {
  public:
   // Whether what is asked for now may be compressed.
-  bool compress() const { return compress_; }
+  bool compress() const {
+    return state_ == State::kTrying || state_ == State::kUsing;
+  }
 
   // Prefetched pages arrived that were asked for at `asked`.
   void OnArrived(PageCount pages, absl::Duration asked, absl::Duration now);
@@ -48,14 +50,14 @@ class CompressionChoice {
 
   // At the end of a round in which so many pages arrived in a second.
   void Decide(double rate, absl::Duration now);
-  void Enter(State state, absl::Duration now);
+  // After a round of that rate begins or ends compressing.
+  void Change(State state, double rate, absl::Duration now);
 
   State state_ = State::kRaw;
-  bool compress_ = false;
-  // What was asked for before says nothing of how it is now.
+  // When compress() last changed, and what the rate was before. What was asked
+  // for before says nothing of how it is now.
   absl::Duration changed_ = -absl::InfiniteDuration();
-  double raw_rate_ = 0;
-  double compressed_rate_ = 0;
+  double rate_before_ = 0;
   absl::Duration not_before_;  // When it is tried, or probed, next.
   absl::Duration pause_;
   // The round; infinite: it begins with what arrives next.

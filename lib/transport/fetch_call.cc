@@ -120,10 +120,7 @@ void FetchCall::ReceiveSome(int flags) {
     received_.MakeRoom(messages);
     // No further than to its end: the next message then starts in front.
     if (messages.missing() > 0) wanted = messages.missing();
-    if (wanted > kLongRest && messages.missing() > 0 &&
-        (flags & MSG_DONTWAIT) == 0) {
-      flags |= MSG_WAITALL;
-    }
+    if (flags == 0 && messages.missing() > kLongRest) flags = MSG_WAITALL;
   }
   const absl::Span<std::byte> space = received_.Space(wanted);
   const ssize_t came = recv(socket_.get(), space.data(), space.size(), flags);

@@ -169,12 +169,13 @@ void FetchConnection::AnswerSome() {
   const size_t room = admitted_->writer.buffer_bytes();
   size_t used = 0;
   int answers = 0;
+  // What it holds has been sent.
+  if (compressor_ != nullptr) compressor_->Clear();
   do {
     const FetchQueue::Turn turn = admitted_->queue.Next();
     if (turn.may_compress && compressor_ == nullptr) {
       compressor_ = std::make_unique<PageCompressor>(room);
     }
-    if (used == 0 && compressor_ != nullptr) compressor_->Clear();
     if (used > 0 && turn.range.count.bytes() > room - used) return;
     ImageRange rest = turn.range;
     const EncodedBatch batch =

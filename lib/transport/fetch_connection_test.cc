@@ -24,6 +24,7 @@
 #include "lib/transport/page_door.h"
 #include "lib/transport/socket_address.h"
 #include "lib/transport/testing/fetch_requests.h"
+#include "lib/transport/testing/test_page_door.h"
 #include "lib/transport/testing/test_page_server.h"
 #include "pagelift/v1/page_server.pb.h"
 
@@ -53,12 +54,7 @@ class FetchConnectionTest : public ::testing::TestWithParam<v1::Urgency> {
  protected:
   FetchConnectionTest() {
     catalog_.Put(kName, store_);
-    absl::StatusOr<Listener> listener =
-        Listener::ListenOn("unix:" + dir_.Join("s"));
-    EXPECT_OK(listener);
-    door_ = std::make_unique<PageDoor>(
-        *std::move(listener), streams_,
-        [](UniqueFd, const std::string&) { ADD_FAILURE() << "not for us?"; });
+    door_ = OpenPageDoor("unix:" + dir_.Join("s"), streams_);
   }
 
   std::unique_ptr<FetchCall> Open(const v1::FetchRequest& first) {

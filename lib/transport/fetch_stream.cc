@@ -342,8 +342,10 @@ absl::Status FetchStream::Deliver(const MessagePieces& message) {
     usual_round_trip_ += usual_round_trip_ == absl::ZeroDuration()
                              ? round_trip
                              : (round_trip - usual_round_trip_) / kRemembered;
-    choice_.OnArrived(batch.header.range.count, taken.sent, now);
-    if (outstanding_.empty()) choice_.OnIdle();
+    if (options_.compression == Compression::kAuto) {
+      choice_.OnArrived(batch.header.range.count, taken.sent, now);
+      if (outstanding_.empty()) choice_.OnIdle();
+    }
     patience_ = options_.patience;
     EndTrouble();
     delivering_since_ = now;

@@ -4,11 +4,9 @@
 #include <memory>
 #include <string>
 #include <thread>
-#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "daemon/pager/event_loop/event_loop.h"
@@ -16,12 +14,11 @@
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
-#include "lib/base/unique_fd.h"
 #include "lib/source/testing/fake_page_store.h"
 #include "lib/transport/fetch_stream.h"
 #include "lib/transport/page_door.h"
-#include "lib/transport/socket_address.h"
 #include "lib/transport/stream_admission.h"
+#include "lib/transport/testing/test_page_door.h"
 #include "lib/transport/testing/test_page_server.h"
 #include "lib/transport/testing/waiting_sink.h"
 
@@ -82,13 +79,7 @@ class StreamDeliveryTest : public ::testing::Test {
   }
   void TearDown() override { EndLoop(); }
 
-  void StartServer() {
-    absl::StatusOr<Listener> listener = Listener::ListenOn(address_);
-    ASSERT_OK(listener);
-    server_ = std::make_unique<PageDoor>(
-        *std::move(listener), streams_,
-        [](UniqueFd, const std::string&) { ADD_FAILURE() << "not for us?"; });
-  }
+  void StartServer() { server_ = OpenPageDoor(address_, streams_); }
   void RunLoop() {
     thread_ = std::thread([this] { EXPECT_OK(loop_->Run()); });
   }

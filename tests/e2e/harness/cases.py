@@ -67,8 +67,8 @@ def all_cases() -> list[Case]:
 def can_be_incremental(way: str, place: str) -> bool:
     """CRIU wants all pages of parents when it restores, unless it is given a
     view in which they are lazy; and its page server does not serve them."""
-    return place == ways.EMBEDDED or way in ("restore", "unprivileged",
-                                             "compressed")
+    return place == ways.EMBEDDED or issubclass(ways.WAYS[way],
+                                                ways.PageliftRestoreWay)
 
 
 def run_case(case: Case, repeat: int, keep: bool,
