@@ -1,14 +1,16 @@
 #include "client/cli/daemon_client.h"
 
+#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "client/cli/programs.h"
 #include "grpcpp/grpcpp.h"
 #include "lib/base/status_macros.h"
-#include "lib/base/sys_error.h"
+#include "lib/process/fd_channel.h"
 #include "lib/transport/grpc_lifetime.h"
 #include "lib/transport/grpc_status.h"
 
@@ -20,26 +22,57 @@ namespace {
 constexpr absl::Duration kConnectDeadline = absl::Seconds(20);
 // Opening a session includes opening its source, perhaps on a slow server.
 constexpr absl::Duration kCallDeadline = absl::Seconds(60);
+// How long a daemon may take to go on: it is started anew within milliseconds,
+// but one that crashes again and again waits for some seconds.
+constexpr absl::Duration kRestartPatience = absl::Seconds(15);
+constexpr int kReconnectMs = 20;
+constexpr absl::Duration kBetweenTries = absl::Milliseconds(20);
 
-void SetDeadline(grpc::ClientContext& context) {
-  context.set_deadline(absl::ToChronoTime(absl::Now() + kCallDeadline));
+// For as long as a daemon lives its socket takes connections.
+bool SomebodyListens(const std::string& socket) {
+  return FdChannel::Connect(socket).ok();
+}
+
+// Nobody else's, ever.
+std::string NewRequestId() {
+  std::random_device random;  // The kernel's.
+  return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(),
+                         random());
 }
 
 }  // namespace
+
+grpc::Status DaemonClient::Ask(absl::Duration deadline, Call call) const {
+  const absl::Time give_up = absl::Now() + kRestartPatience;
+  while (true) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+    const grpc::Status status = call(context);
+    if (status.error_code() != grpc::StatusCode::UNAVAILABLE ||
+        context.GetServerTrailingMetadata().count(kAnsweredBy) > 0 ||
+        give_up <= absl::Now() || !SomebodyListens(socket_)) {
+      return status;
+    }
+    absl::SleepFor(kBetweenTries);
+  }
+}
 
 absl::StatusOr<DaemonClient> DaemonClient::Connect(const std::string& socket) {
   KeepGrpcToTheEnd();
   grpc::ChannelArguments args;
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMs);
+  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMs);
+  args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 10 * kReconnectMs);
   std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(
       absl::StrCat("unix:", socket), grpc::InsecureChannelCredentials(), args);
-  DaemonClient client(v1::Control::NewStub(channel));
-  grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + kConnectDeadline));
+  DaemonClient client(socket, v1::Control::NewStub(channel));
   v1::ListSessionsRequest request;
   v1::ListSessionsResponse response;
-  grpc::Status status =
-      client.stub_->ListSessions(&context, request, &response);
+  const grpc::Status status =
+      client.Ask(kConnectDeadline, [&](grpc::ClientContext& context) {
+        return client.stub_->ListSessions(&context, request, &response);
+      });
   if (!status.ok()) {
     return absl::UnavailableError(absl::StrCat(
         "no pageliftd answers at ", socket, " (", status.error_message(),
@@ -52,28 +85,33 @@ absl::StatusOr<DaemonClient> DaemonClient::Connect(const std::string& socket) {
 absl::StatusOr<DaemonClient> DaemonClient::ConnectOrStart(
     const std::string& socket, KeepWorkingSets keep) {
   absl::StatusOr<DaemonClient> client = Connect(socket);
-  if (client.ok()) return client;
+  // Two at one socket would take each other's sessions for their own.
+  if (client.ok() || SomebodyListens(socket)) return client;
   RETURN_IF_ERROR(StartPager(socket, keep));
   return Connect(socket);
 }
 
 absl::StatusOr<v1::OpenSessionResponse> DaemonClient::OpenSession(
     const v1::OpenSessionRequest& request) {
-  grpc::ClientContext context;
-  SetDeadline(context);
+  v1::OpenSessionRequest again = request;
+  again.set_request_id(NewRequestId());
   v1::OpenSessionResponse response;
-  RETURN_IF_ERROR(FromGrpc(stub_->OpenSession(&context, request, &response)));
+  RETURN_IF_ERROR(
+      FromGrpc(Ask(kCallDeadline, [&](grpc::ClientContext& context) {
+        return stub_->OpenSession(&context, again, &response);
+      })));
   return response;
 }
 
 absl::StatusOr<std::vector<v1::SessionStatus>> DaemonClient::List(
     const std::string& session) {
-  grpc::ClientContext context;
-  SetDeadline(context);
   v1::ListSessionsRequest request;
   request.set_session(session);
   v1::ListSessionsResponse response;
-  RETURN_IF_ERROR(FromGrpc(stub_->ListSessions(&context, request, &response)));
+  RETURN_IF_ERROR(
+      FromGrpc(Ask(kCallDeadline, [&](grpc::ClientContext& context) {
+        return stub_->ListSessions(&context, request, &response);
+      })));
   return std::vector<v1::SessionStatus>(response.sessions().begin(),
                                         response.sessions().end());
 }
@@ -92,19 +130,19 @@ absl::StatusOr<v1::SessionStatus> DaemonClient::GetSession(
 }
 
 absl::Status DaemonClient::CancelSession(const std::string& session) {
-  grpc::ClientContext context;
-  SetDeadline(context);
   v1::CancelSessionRequest request;
   request.set_session(session);
   v1::CancelSessionResponse response;
-  return FromGrpc(stub_->CancelSession(&context, request, &response));
+  return FromGrpc(Ask(kCallDeadline, [&](grpc::ClientContext& context) {
+    return stub_->CancelSession(&context, request, &response);
+  }));
 }
 
 absl::Status DaemonClient::TuneSession(const v1::TuneSessionRequest& request) {
-  grpc::ClientContext context;
-  SetDeadline(context);
   v1::TuneSessionResponse response;
-  return FromGrpc(stub_->TuneSession(&context, request, &response));
+  return FromGrpc(Ask(kCallDeadline, [&](grpc::ClientContext& context) {
+    return stub_->TuneSession(&context, request, &response);
+  }));
 }
 
 }  // namespace pagelift

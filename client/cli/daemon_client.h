@@ -5,14 +5,19 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "grpcpp/grpcpp.h"
 #include "lib/workingset/working_set.h"
 #include "pagelift/v1/control.grpc.pb.h"
 
 namespace pagelift {
 
-// What a command says to pageliftd over its control socket. Thread-safe.
+// What a command says to pageliftd over its control socket. A daemon that
+// crashes while it is asked goes on a moment later, and is asked again.
+// Thread-safe.
 class DaemonClient {
  public:
   // kUnavailable, with what to do, if no daemon answers at `socket`.
@@ -30,12 +35,18 @@ class DaemonClient {
   absl::Status TuneSession(const v1::TuneSessionRequest& request);
 
  private:
-  explicit DaemonClient(std::unique_ptr<v1::Control::Stub> stub)
-      : stub_(std::move(stub)) {}
+  using Call = absl::FunctionRef<grpc::Status(grpc::ClientContext&)>;
+
+  DaemonClient(std::string socket, std::unique_ptr<v1::Control::Stub> stub)
+      : socket_(std::move(socket)), stub_(std::move(stub)) {}
+
+  // Makes the call, and again if nobody answers though somebody listens.
+  grpc::Status Ask(absl::Duration deadline, Call call) const;
 
   absl::StatusOr<std::vector<v1::SessionStatus>> List(
       const std::string& session);
 
+  std::string socket_;
   std::unique_ptr<v1::Control::Stub> stub_;
 };
 

@@ -2,12 +2,14 @@
 // while, and a target that waits for them.
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -123,6 +125,24 @@ class PageliftdTest : public ::testing::Test {
     waitpid(std::exchange(daemon_, 0), &status, 0);
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
+  // The holder's only child; 0 while there is none.
+  pid_t Worker() const {
+    pid_t worker = 0;
+    std::ifstream(
+        absl::StrCat("/proc/", daemon_, "/task/", daemon_, "/children")) >>
+        worker;
+    return worker;
+  }
+  // Returns when there is another.
+  void CrashWorker() {
+    const pid_t worker = Worker();
+    ASSERT_GT(worker, 0);
+    ASSERT_EQ(kill(worker, SIGKILL), 0);
+    EXPECT_TRUE(Eventually([&] {
+      const pid_t now = Worker();
+      return now > 0 && now != worker;
+    }));
+  }
   bool DaemonRuns() const { return waitpid(daemon_, nullptr, WNOHANG) == 0; }
 
   grpc::Status Open(const std::string& work_dir) {
@@ -193,6 +213,65 @@ TEST_F(PageliftdTest, BeingToldToStopAgainDoesNotHurryIt) {
   for (uint64_t i = 0; i < kPages.raw(); ++i) {
     ExpectImagePage(i, target_.thread());
   }
+}
+
+TEST_F(PageliftdTest, AfterACrashItGoesOnWithWhatItKnew) {
+  target_.Restore(dir_.path());
+  target_.thread(1).StartRead(target_.page(5));
+  ASSERT_TRUE(target_.thread(1).WaitUntilBlocked());
+  EXPECT_EQ(
+      target_.thread().On(Op::kAdvise, target_.pages(10, 2), MADV_DONTNEED), 0);
+  EXPECT_EQ(target_.thread().Move(target_.pages(20, 4), target_.spare(),
+                                  PageCount(4)),
+            0);
+  TargetThread& child = target_.Fork(target_.thread());
+  child.StartRead(target_.page(6));
+  ASSERT_TRUE(child.WaitUntilBlocked());
+  CrashWorker();
+  EXPECT_TRUE(target_.thread(1).is_blocked());
+  TargetThread& second = target_.Fork(target_.thread());
+  CrashWorker();
+  EXPECT_TRUE(child.is_blocked());
+  store_->Release();
+  EXPECT_TRUE(
+      HoldsPattern(target_.thread(1).Finish().page.data(), ImagePage(5)));
+  EXPECT_TRUE(HoldsPattern(child.Finish().page.data(), ImagePage(6)));
+  for (TargetThread* reader : {&target_.thread(), &child, &second}) {
+    for (uint64_t i : {0, 9, 12, 19, 24, 63}) ExpectImagePage(i, *reader);
+    for (uint64_t i : {10, 11}) {
+      EXPECT_EQ(reader->Read(target_.page(i)).page, PageBytes()) << i;
+    }
+    for (uint64_t i = 0; i < 4; ++i) {
+      EXPECT_TRUE(HoldsPattern(reader->Read(target_.spare(i)).page.data(),
+                               ImagePage(20 + i)));
+    }
+  }
+}
+
+TEST_F(PageliftdTest, ACrashWhileASessionWaitsForItsRestoreIsNotNoticed) {
+  CrashWorker();
+  target_.Connect(dir_.path());
+  CrashWorker();
+  target_.HandOver();
+  CrashWorker();
+  target_.Finish();
+  store_->Release();
+  for (uint64_t i = 0; i < kPages.raw(); ++i) {
+    ExpectImagePage(i, target_.thread());
+  }
+}
+
+TEST_F(PageliftdTest, ADaemonThatIsToStopDoesSoInSpiteOfACrash) {
+  target_.Restore(dir_.path());
+  target_.thread(1).StartRead(target_.page(5));
+  ASSERT_TRUE(target_.thread(1).WaitUntilBlocked());
+  kill(daemon_, SIGTERM);
+  CrashWorker();
+  EXPECT_TRUE(DaemonRuns());
+  store_->Release();
+  EXPECT_EQ(ExitCodeOfDaemon(), 0);
+  EXPECT_TRUE(
+      HoldsPattern(target_.thread(1).Finish().page.data(), ImagePage(5)));
 }
 
 TEST_F(PageliftdTest, ItLogsAndServesWhileATargetHoldsTheLockOfItsStderr) {

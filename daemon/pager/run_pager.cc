@@ -1,19 +1,25 @@
 #include "daemon/pager/run_pager.h"
 
-#include <sys/stat.h>
+#include <sys/wait.h>
 
-#include <cerrno>
+#include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "daemon/pager/control/control_door.h"
 #include "daemon/pager/control/control_service.h"
 #include "daemon/pager/control/session_registry.h"
+#include "daemon/pager/journal/session_journal.h"
+#include "daemon/pager/journal/session_journals.h"
 #include "daemon/pager/source/source_opener.h"
 #include "grpcpp/grpcpp.h"
 #include "lib/base/status_macros.h"
-#include "lib/base/sys_error.h"
+#include "lib/base/unique_fd.h"
+#include "lib/process/fd_listener.h"
 #include "lib/process/service.h"
 #include "lib/transport/grpc_lifetime.h"
 #include "lib/transport/grpc_log.h"
@@ -21,35 +27,6 @@
 
 namespace pagelift {
 namespace {
-
-// The socket's directory is what keeps others out: gRPC gives no say in the
-// mode of the socket itself.
-absl::Status MakeControlDirectory(const std::string& socket) {
-  const size_t slash = socket.rfind('/');
-  if (slash == std::string::npos || slash == 0) return absl::OkStatus();
-  const std::string directory = socket.substr(0, slash);
-  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    return SysError("make directory ", directory, " for the control socket");
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::unique_ptr<grpc::Server>> Listen(const std::string& socket,
-                                                     ControlService& service) {
-  RETURN_IF_ERROR(MakeControlDirectory(socket));
-  umask(0077);
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort(absl::StrCat("unix:", socket),
-                           grpc::InsecureServerCredentials());
-  builder.RegisterService(&service);
-  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr) {
-    return absl::UnavailableError(absl::StrCat(
-        "cannot listen at ", socket,
-        ": is its directory writable, and the path shorter than 108 bytes?"));
-  }
-  return server;
-}
 
 // Until a signal, or until there was no session for as long as was said.
 void WaitForTheEnd(const PagerOptions& options, StopSignals& signals,
@@ -65,7 +42,25 @@ void WaitForTheEnd(const PagerOptions& options, StopSignals& signals,
   }
 }
 
-absl::Status Serve(const PagerOptions& options, StopSignals& signals) {
+using Journals = std::vector<std::unique_ptr<SessionJournal>>;
+
+void TellOfTheWorkerBefore(const HolderPage& page, const Journals& journals) {
+  if (page.workers <= 1) return;
+  const auto sessions = std::count_if(
+      journals.begin(), journals.end(),
+      [](const auto& journal) { return journal->record().ended_ns == 0; });
+  const int status = page.last_status;
+  LOG(Error) << "the process before this one ended "
+             << (WIFSIGNALED(status)
+                     ? absl::StrCat("by signal ", WTERMSIG(status))
+                     : absl::StrCat("with exit code ", WEXITSTATUS(status)))
+             << ", crash number " << page.crashes << "; this one goes on with "
+             << sessions << " sessions";
+}
+
+absl::Status Serve(const PagerOptions& options, HolderPage* page,
+                   Journals journals, StopSignals& signals) {
+  TellOfTheWorkerBefore(*page, journals);
   RouteGrpcLog();
   KeepGrpcToTheEnd();
   SourceOptions source;
@@ -75,14 +70,25 @@ absl::Status Serve(const PagerOptions& options, StopSignals& signals) {
   SessionRegistry::Options sessions;
   sessions.check_invariants = options.check_invariants;
   sessions.spin = options.spin;
+  sessions.page = page;
   SessionRegistry registry(
       [source](const std::string& url) { return OpenSource(url, source); },
       sessions);
+  registry.GoOn(std::move(journals));
   ControlService service(registry);
-  ASSIGN_OR_RETURN(std::unique_ptr<grpc::Server> server,
-                   Listen(options.control, service));
+  grpc::ServerBuilder builder;
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  ASSIGN_OR_RETURN(
+      FdListener listener,
+      ControlDoor::Listen(options.control, UniqueFd(page->control - 1)));
+  page->control = listener.fd() + 1;
+  ASSIGN_OR_RETURN(const std::unique_ptr<ControlDoor> door,
+                   ControlDoor::Open(listener, *server));
   LOG(Info) << "control socket at " << options.control;
-  RETURN_IF_ERROR(TellReady(options.ready_fd, '\n'));
+  if (page->told_ready.exchange(1) == 0) {
+    RETURN_IF_ERROR(TellReady(options.ready_fd, '\n'));
+  }
   WaitForTheEnd(options, signals, registry);
   registry.RefuseNew();
   if (!registry.idle()) {
@@ -96,10 +102,12 @@ absl::Status Serve(const PagerOptions& options, StopSignals& signals) {
 
 }  // namespace
 
-int RunPager(const PagerOptions& options) {
-  return RunService(
-      "pageliftd", {options.log_file, options.log_level},
-      [&](StopSignals& signals) { return Serve(options, signals); });
+int RunPager(const PagerOptions& options, char* /*argv*/[], HolderPage* page) {
+  Journals journals = SessionJournals(page).TakeOver();
+  return RunService("pageliftd", {options.log_file, options.log_level},
+                    [&](StopSignals& signals) {
+                      return Serve(options, page, std::move(journals), signals);
+                    });
 }
 
 }  // namespace pagelift

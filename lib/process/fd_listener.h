@@ -2,6 +2,7 @@
 #define PAGELIFT_LIB_PROCESS_FD_LISTENER_H_
 
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -20,6 +21,11 @@ class FdListener {
   // listens at any more. kAlreadyExists if somebody does, or if the file is no
   // socket.
   static absl::StatusOr<FdListener> Listen(const std::string& path);
+
+  // Takes over one that another process has made.
+  static FdListener Adopt(UniqueFd socket, std::string path) {
+    return FdListener(std::move(socket), std::move(path));
+  }
 
   FdListener(FdListener&&) = default;
   FdListener& operator=(FdListener&&) = delete;

@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <utility>
+
 #include "absl/status/statusor.h"
 #include "lib/base/unique_fd.h"
 
@@ -17,6 +19,11 @@ class PidFd {
   // kNotFound if there is no such process. Whoever opens by number has to know
   // that the number still means the right process; afterwards it is safe.
   static absl::StatusOr<PidFd> Open(pid_t pid);
+
+  // Takes over a descriptor of the process that had this number.
+  static PidFd Adopt(UniqueFd fd, pid_t pid) {
+    return PidFd(std::move(fd), pid);
+  }
 
   // Whether the process has ended; also true of a zombie.
   bool HasExited() const;

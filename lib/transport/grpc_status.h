@@ -8,6 +8,10 @@
 
 namespace pagelift {
 
+// In the trailing metadata of an answer: it comes from a service of ours, also
+// if it says kUnavailable, and not from a connection that broke.
+inline constexpr char kAnsweredBy[] = "pagelift-answered-by";
+
 // absl::Status and grpc::Status have the same codes and say the same.
 
 inline grpc::Status ToGrpc(const absl::Status& status) {

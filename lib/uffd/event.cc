@@ -93,4 +93,19 @@ absl::StatusOr<Event> DecodeEvent(absl::Span<const std::byte> message) {
   }
 }
 
+absl::Status EventBuffer::Decode(size_t length) {
+  events_.clear();
+  absl::Status status;
+  for (size_t at = 0; at < length; at += kEventMessageSize) {
+    absl::StatusOr<Event> event =
+        DecodeEvent(raw_.subspan(at, kEventMessageSize));
+    if (event.ok()) {
+      events_.push_back(*std::move(event));
+    } else {
+      status.Update(event.status());
+    }
+  }
+  return status;
+}
+
 }  // namespace pagelift

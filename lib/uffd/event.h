@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <variant>
 #include <vector>
 
@@ -74,17 +75,31 @@ absl::StatusOr<Event> DecodeEvent(absl::Span<const std::byte> message);
 class EventBuffer {
  public:
   static constexpr size_t kMessages = 64;
+  static constexpr size_t kSize = kMessages * kEventMessageSize;
 
-  EventBuffer() { events_.reserve(kMessages); }
+  EventBuffer()
+      : own_(std::make_unique<std::array<std::byte, kSize>>()),
+        raw_(absl::MakeSpan(*own_)) {
+    events_.reserve(kMessages);
+  }
+  // The kernel writes its messages to `raw`, kSize bytes that outlive this.
+  explicit EventBuffer(absl::Span<std::byte> raw) : raw_(raw) {
+    events_.reserve(kMessages);
+  }
   EventBuffer(const EventBuffer&) = delete;
   EventBuffer& operator=(const EventBuffer&) = delete;
+
+  absl::Span<std::byte> raw() { return raw_; }
+  // Decodes what is in the first `length` bytes of raw(), whole messages; see
+  // events(). If one cannot be decoded, the others are.
+  absl::Status Decode(size_t length);
 
   // What the last read decoded; the events are the caller's to move from.
   absl::Span<Event> events() { return absl::MakeSpan(events_); }
 
  private:
-  friend class UserfaultFd;
-  alignas(uint64_t) std::array<std::byte, kMessages * kEventMessageSize> raw_;
+  std::unique_ptr<std::array<std::byte, kSize>> own_;
+  absl::Span<std::byte> raw_;
   std::vector<Event> events_;
 };
 

@@ -306,19 +306,11 @@ absl::StatusOr<size_t> UserfaultFd::ReadRaw(absl::Span<std::byte> into) const {
 
 absl::StatusOr<absl::Span<Event>> UserfaultFd::ReadEvents(
     EventBuffer& buffer) const {
-  buffer.events_.clear();
-  ASSIGN_OR_RETURN(size_t length, ReadRaw(absl::MakeSpan(buffer.raw_)));
-  absl::Status status;
-  for (size_t at = 0; at < length; at += kEventMessageSize) {
-    absl::StatusOr<Event> event = DecodeEvent(
-        absl::MakeConstSpan(buffer.raw_).subspan(at, kEventMessageSize));
-    if (event.ok()) {
-      buffer.events_.push_back(*std::move(event));
-    } else {
-      status.Update(event.status());
-    }
-  }
-  RETURN_IF_ERROR(status);
+  // Whatever the last batch left is destroyed before its numbers are used
+  // again.
+  RETURN_IF_ERROR(buffer.Decode(0));
+  ASSIGN_OR_RETURN(size_t length, ReadRaw(buffer.raw()));
+  RETURN_IF_ERROR(buffer.Decode(length));
   return buffer.events();
 }
 

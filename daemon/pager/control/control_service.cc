@@ -6,18 +6,28 @@
 #include "lib/transport/grpc_status.h"
 
 namespace pagelift {
+namespace {
 
-grpc::Status ControlService::OpenSession(grpc::ServerContext* /*context*/,
+// So that whoever asked knows an answer of ours from a connection that broke.
+void SayThatItIsUs(grpc::ServerContext& context) {
+  context.AddTrailingMetadata(kAnsweredBy, "pageliftd");
+}
+
+}  // namespace
+
+grpc::Status ControlService::OpenSession(grpc::ServerContext* context,
                                          const v1::OpenSessionRequest* request,
                                          v1::OpenSessionResponse* response) {
+  SayThatItIsUs(*context);
   absl::StatusOr<v1::OpenSessionResponse> opened = registry_.Open(*request);
   if (opened.ok()) *response = *opened;
   return ToGrpc(opened.status());
 }
 
 grpc::Status ControlService::ListSessions(
-    grpc::ServerContext* /*context*/, const v1::ListSessionsRequest* request,
+    grpc::ServerContext* context, const v1::ListSessionsRequest* request,
     v1::ListSessionsResponse* response) {
+  SayThatItIsUs(*context);
   absl::StatusOr<std::vector<v1::SessionStatus>> sessions =
       registry_.List(request->session());
   if (!sessions.ok()) return ToGrpc(sessions.status());
@@ -28,14 +38,16 @@ grpc::Status ControlService::ListSessions(
 }
 
 grpc::Status ControlService::CancelSession(
-    grpc::ServerContext* /*context*/, const v1::CancelSessionRequest* request,
+    grpc::ServerContext* context, const v1::CancelSessionRequest* request,
     v1::CancelSessionResponse* /*response*/) {
+  SayThatItIsUs(*context);
   return ToGrpc(registry_.Cancel(request->session()));
 }
 
 grpc::Status ControlService::TuneSession(
-    grpc::ServerContext* /*context*/, const v1::TuneSessionRequest* request,
+    grpc::ServerContext* context, const v1::TuneSessionRequest* request,
     v1::TuneSessionResponse* /*response*/) {
+  SayThatItIsUs(*context);
   return ToGrpc(registry_.Tune(*request));
 }
 

@@ -1,5 +1,6 @@
 #include "daemon/pager/control/session_registry.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -14,6 +15,7 @@
 namespace pagelift {
 namespace {
 
+constexpr absl::Duration kSlowestReopen = absl::Seconds(5);
 constexpr size_t kEndedKept = 100;  // However long ago they ended.
 
 uint64_t Us(absl::Duration d) {
@@ -27,15 +29,11 @@ absl::Status Stopping() {
 
 }  // namespace
 
-v1::SessionStatus DescribeSession(const std::string& name,
-                                  const std::string& source,
-                                  const Session& session) {
-  const SessionSnapshot snapshot = session.Snapshot();
-  const SessionStats& stats = session.stats();
+namespace {
+
+v1::SessionStatus Describe(const SessionSnapshot& snapshot,
+                           const SessionStats& stats) {
   v1::SessionStatus status;
-  status.set_session(name);
-  status.set_source(source);
-  status.set_work_dir(session.work_dir());
   status.set_state(ToString(snapshot.state));
   status.set_trouble(snapshot.trouble);
   status.set_age_ms(
@@ -48,13 +46,10 @@ v1::SessionStatus DescribeSession(const std::string& name,
   status.set_pages_lost(stats.pages_lost.load());
   status.set_faults(stats.faults.load());
   status.set_demand_fetches(stats.demand_fetches.load());
-  status.set_bytes_received(session.source().bytes_received());
   status.set_forks(stats.forks.load());
   status.set_remaps(stats.remaps.load());
   status.set_removes(stats.removes.load());
   status.set_unmaps(stats.unmaps.load());
-  status.set_checksum_failures(session.source().checksum_failures());
-  status.set_reconnects(session.source().reconnects());
   status.set_time_to_complete_ms(static_cast<uint64_t>(
       absl::ToInt64Milliseconds(snapshot.time_to_complete)));
   status.set_late_faults(stats.late_faults.load());
@@ -70,13 +65,121 @@ v1::SessionStatus DescribeSession(const std::string& name,
   return status;
 }
 
+}  // namespace
+
+v1::SessionStatus DescribeSession(const std::string& name,
+                                  const std::string& source,
+                                  const Session& session) {
+  v1::SessionStatus status = Describe(session.Snapshot(), session.stats());
+  status.set_session(name);
+  status.set_source(source);
+  status.set_work_dir(session.work_dir());
+  status.set_bytes_received(session.source().bytes_received());
+  status.set_checksum_failures(session.source().checksum_failures());
+  status.set_reconnects(session.source().reconnects());
+  return status;
+}
+
+v1::SessionStatus DescribeJournal(SessionJournal& journal) {
+  v1::SessionStatus status = Describe(SnapshotOf(journal), StatsOf(journal));
+  const SessionRecord& record = journal.record();
+  status.set_session(record.name.Get());
+  status.set_source(record.source.Get());
+  status.set_work_dir(record.work_dir.Get());
+  return status;
+}
+
 SessionRegistry::SessionRegistry(Opener opener, Options options)
-    : opener_(std::move(opener)), options_(options) {}
+    : opener_(std::move(opener)), options_(options), journals_(options.page) {}
 
 SessionRegistry::SessionRegistry(Opener opener)
     : SessionRegistry(std::move(opener), Options()) {}
 
-SessionRegistry::~SessionRegistry() { CollectEnded(); }
+SessionRegistry::~SessionRegistry() {
+  CollectEnded();
+  absl::MutexLock lock(&mu_);
+  for (Ended& ended : ended_) Forget(std::move(ended.journal));
+}
+
+void SessionRegistry::Forget(std::unique_ptr<SessionJournal> journal) {
+  if (journal != nullptr) journals_.Forget(journal->fd());
+}
+
+Session::Options SessionRegistry::OptionsOf(const std::string& work_dir,
+                                            PrefetchMode prefetch) const {
+  Session::Options options;
+  options.work_dir = work_dir;
+  options.prefetch = prefetch;
+  options.check_invariants = options_.check_invariants;
+  options.spin = options_.spin;
+  // Ended sessions are collected by whoever asks next, never by their own
+  // thread.
+  return options;
+}
+
+void SessionRegistry::GoOn(
+    std::vector<std::unique_ptr<SessionJournal>> journals) {
+  absl::MutexLock lock(&mu_);
+  for (std::unique_ptr<SessionJournal>& journal : journals) {
+    const SessionRecord& record = journal->record();
+    const std::string name = record.name.Get();
+    if (record.ended_ns != 0) {
+      v1::SessionStatus status = DescribeJournal(*journal);
+      ended_.push_front({std::move(status), absl::Now(), std::move(journal)});
+    } else if (record.opened_ns == 0) {
+      Forget(std::move(journal));  // Whoever opened it was told of no success.
+    } else {
+      Orphan& orphan = orphans_[name];
+      orphan.journal = std::move(journal);
+      orphan.waiter = std::thread([this, name] { GoOnWith(name); });
+    }
+  }
+}
+
+absl::StatusOr<std::unique_ptr<PageSource>> SessionRegistry::Reopen(
+    SessionRecord& record) {
+  ASSIGN_OR_RETURN(std::unique_ptr<PageSource> source,
+                   opener_(record.source.Get()));
+  RETURN_IF_ERROR(CheckSameCheckpoint(
+      record.source.Get(), source->description(), record.content_id.Get()));
+  return source;
+}
+
+void SessionRegistry::GoOnWith(const std::string& name) {
+  SessionRecord* record;
+  {
+    absl::MutexLock lock(&mu_);
+    record = &orphans_.at(name).journal->record();
+  }
+  absl::Duration pause = options_.first_reopen;
+  absl::StatusOr<std::unique_ptr<PageSource>> source = Reopen(*record);
+  while (!source.ok()) {
+    LOG(Warning) << "session " << name << " cannot be gone on with yet: "
+                 << source.status().message();
+    {
+      absl::MutexLock lock(&mu_);
+      orphans_.at(name).trouble = std::string(source.status().message());
+    }
+    absl::SleepFor(pause);
+    pause = std::min(2 * pause, kSlowestReopen);
+    source = Reopen(*record);
+  }
+  PrefetchMode prefetch;
+  absl::StatusOr<PrefetchMode> wanted =
+      PrefetchMode::Parse(record->prefetch.Get());
+  const std::string url = record->source.Get();
+  Session::Options options =
+      OptionsOf(record->work_dir.Get(), wanted.ok() ? *wanted : prefetch);
+  absl::MutexLock lock(&mu_);
+  Orphan& orphan = orphans_.at(name);
+  absl::StatusOr<std::unique_ptr<Session>> session = Session::Resume(
+      std::move(options), *std::move(source), std::move(orphan.journal));
+  CHECK(session.ok()) << "session " << name << ": " << session.status();
+  if (refusing_ && !(*session)->Cancel().ok()) (*session)->SetPrefetch({});
+  live_[name] = {url, *std::move(session)};
+  joinable_.push_back(std::move(orphan.waiter));
+  orphans_.erase(name);
+}
 
 absl::StatusOr<v1::OpenSessionResponse> SessionRegistry::Open(
     const v1::OpenSessionRequest& request) {
@@ -87,10 +190,14 @@ absl::StatusOr<v1::OpenSessionResponse> SessionRegistry::Open(
   std::string name;
   {
     absl::MutexLock lock(&mu_);
+    if (std::optional<v1::OpenSessionResponse> opened =
+            FindRequest(request.request_id())) {
+      return *opened;
+    }
     if (refusing_) {
       return Stopping();
     }
-    name = absl::StrCat("s", next_id_++);
+    name = absl::StrCat("s", journals_.NextNumber());
     ++opening_;
   }
   absl::Cleanup opened = [this] {
@@ -106,18 +213,35 @@ absl::StatusOr<v1::OpenSessionResponse> SessionRegistry::Open(
     RETURN_IF_ERROR(CheckSameCheckpoint(request.source(), source->description(),
                                         request.expected_content_id()));
   }
-  Session::Options options;
+  PrefetchMode prefetch;
   if (!request.prefetch().empty()) {
-    ASSIGN_OR_RETURN(options.prefetch, PrefetchMode::Parse(request.prefetch()));
+    ASSIGN_OR_RETURN(prefetch, PrefetchMode::Parse(request.prefetch()));
   }
+  Session::Options options = OptionsOf(request.work_dir(), prefetch);
   options.record = request.record();
-  options.work_dir = request.work_dir();
-  options.check_invariants = options_.check_invariants;
-  options.spin = options_.spin;
-  // Ended sessions are collected by whoever asks next, never by their own
-  // thread.
-  ASSIGN_OR_RETURN(std::unique_ptr<Session> session,
-                   Session::Open(std::move(options), std::move(source)));
+  ASSIGN_OR_RETURN(std::unique_ptr<SessionJournal> journal,
+                   SessionJournal::Create(source->description().page_count));
+  SessionRecord& record = journal->record();
+  if (!record.request_id.Fits(request.request_id())) {
+    return absl::InvalidArgumentError("the request id is too long");
+  }
+  if (!record.source.Fits(request.source()) ||
+      !record.work_dir.Fits(request.work_dir())) {
+    return absl::InvalidArgumentError(
+        "the source, or the work directory, is longer than 4095 bytes");
+  }
+  record.name.Set(name);
+  record.request_id.Set(request.request_id());
+  record.source.Set(request.source());
+  record.work_dir.Set(request.work_dir());
+  record.content_id.Set(source->description().content_id);
+  const int descriptor = journal->fd();
+  RETURN_IF_ERROR(journals_.Enter(*journal));
+  absl::Cleanup failed = [this, descriptor] { journals_.Forget(descriptor); };
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<Session> session,
+      Session::Open(std::move(options), std::move(source), std::move(journal)));
+  std::move(failed).Cancel();
   LOG(Info) << "session " << name << " of " << request.source()
             << " listens in " << request.work_dir();
   absl::MutexLock lock(&mu_);
@@ -132,17 +256,41 @@ absl::StatusOr<v1::OpenSessionResponse> SessionRegistry::Open(
   return response;
 }
 
+std::optional<v1::OpenSessionResponse> SessionRegistry::FindRequest(
+    const std::string& request_id) {
+  std::optional<v1::OpenSessionResponse> found;
+  if (request_id.empty()) return found;
+  auto look_at = [&](SessionJournal* journal) {
+    if (journal == nullptr) return;
+    const SessionRecord& record = journal->record();
+    if (record.request_id.Get() != request_id) return;
+    found.emplace();
+    found->set_session(record.name.Get());
+    found->set_content_id(record.content_id.Get());
+  };
+  for (auto& [name, entry] : live_) look_at(&entry.session->journal());
+  for (auto& [name, orphan] : orphans_) look_at(orphan.journal.get());
+  for (Ended& ended : ended_) look_at(ended.journal.get());
+  return found;
+}
+
 void SessionRegistry::CollectEnded() {
   std::vector<std::shared_ptr<Session>> gone;  // Destroyed without the lock.
+  std::vector<std::thread> waiters;
+  absl::Cleanup join = [&waiters] {
+    for (std::thread& waiter : waiters) waiter.join();
+  };
   absl::MutexLock lock(&mu_);
+  waiters.swap(joinable_);
   for (auto it = live_.begin(); it != live_.end();) {
     if (!it->second.session->has_ended()) {
       ++it;
       continue;
     }
-    ended_.push_front(
-        {DescribeSession(it->first, it->second.source, *it->second.session),
-         absl::Now()});
+    Session& session = *it->second.session;
+    v1::SessionStatus status =
+        DescribeSession(it->first, it->second.source, session);
+    ended_.push_front({std::move(status), absl::Now(), session.TakeJournal()});
     gone.push_back(std::move(it->second.session));
     it = live_.erase(it);
   }
@@ -152,6 +300,7 @@ void SessionRegistry::CollectEnded() {
 void SessionRegistry::ForgetOldOnes() {
   const absl::Time old = absl::Now() - options_.ended_kept;
   while (ended_.size() > kEndedKept && ended_.back().seen < old) {
+    Forget(std::move(ended_.back().journal));
     ended_.pop_back();
   }
 }
@@ -164,6 +313,14 @@ absl::StatusOr<std::vector<v1::SessionStatus>> SessionRegistry::List(
   for (const auto& [name, entry] : live_) {
     if (session.empty() || session == name) {
       all.push_back(DescribeSession(name, entry.source, *entry.session));
+    }
+  }
+  for (const auto& [name, orphan] : orphans_) {
+    if (!session.empty() && session != name) continue;
+    all.push_back(DescribeJournal(*orphan.journal));
+    if (!orphan.trouble.empty()) {
+      all.back().set_trouble(absl::StrCat(
+          "cannot be gone on with after a crash: ", orphan.trouble));
     }
   }
   for (const Ended& ended : ended_) {
@@ -197,6 +354,10 @@ absl::StatusOr<std::shared_ptr<Session>> SessionRegistry::Find(
     const std::string& session) const {
   auto it = live_.find(session);
   if (it != live_.end()) return it->second.session;
+  if (orphans_.count(session) > 0) {
+    return absl::UnavailableError(absl::StrCat(
+        "session ", session, " is being taken over after a crash: try again"));
+  }
   return absl::NotFoundError(
       absl::StrCat("there is no session ", session, " that is open"));
 }
@@ -212,7 +373,7 @@ void SessionRegistry::RefuseNew() {
 
 bool SessionRegistry::idle() const {
   absl::MutexLock lock(&mu_);
-  if (opening_ > 0) return false;
+  if (opening_ > 0 || !orphans_.empty()) return false;
   for (const auto& [name, entry] : live_) {
     if (!entry.session->has_ended()) return false;
   }
@@ -225,7 +386,7 @@ void SessionRegistry::WaitUntilIdle() {
     {
       absl::MutexLock lock(&mu_);
       auto none_opening = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-        return opening_ == 0;
+        return opening_ == 0 && orphans_.empty();
       };
       mu_.Await(absl::Condition(&none_opening));
       for (const auto& [name, entry] : live_) {

@@ -5,7 +5,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -14,7 +16,11 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "daemon/pager/event_loop/event_loop.h"
+#include "daemon/pager/holder/holder_page.h"
+#include "daemon/pager/journal/session_journal.h"
+#include "daemon/pager/journal/session_journals.h"
 #include "daemon/pager/session/session.h"
+#include "lib/prefetch/prefetch_mode.h"
 #include "lib/source/page_source.h"
 #include "pagelift/v1/control.pb.h"
 
@@ -35,12 +41,22 @@ class SessionRegistry {
     absl::Duration spin = EventLoop::kDefaultSpin;
     // How long at least.
     absl::Duration ended_kept = absl::Minutes(1);
+    // Shared with the holder; null: there is none.
+    HolderPage* page = nullptr;
+    // How soon a source is asked again that cannot be opened, of a session that
+    // is to be gone on with.
+    absl::Duration first_reopen = absl::Milliseconds(100);
   };
 
   SessionRegistry(Opener opener, Options options);
   explicit SessionRegistry(Opener opener);
   // REQUIRES: WaitUntilIdle() has returned, or there never was a session.
   ~SessionRegistry();
+
+  // Goes on with the sessions of a worker that has died, as soon as their
+  // sources can be opened; until then they are there, and their targets wait.
+  void GoOn(std::vector<std::unique_ptr<SessionJournal>> journals)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // See Control.OpenSession.
   absl::StatusOr<v1::OpenSessionResponse> Open(
@@ -67,32 +83,52 @@ class SessionRegistry {
     std::string source;
     std::shared_ptr<Session> session;
   };
+  // One that is to be gone on with.
+  struct Orphan {
+    std::unique_ptr<SessionJournal> journal;
+    std::string trouble;  // Why not yet.
+    std::thread waiter;
+  };
   struct Ended {
     v1::SessionStatus status;
     absl::Time seen;  // Since then whoever asks is told.
+    std::unique_ptr<SessionJournal> journal;  // So the next worker tells, too.
   };
 
   absl::StatusOr<std::shared_ptr<Session>> Find(
       const std::string& session) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The session that was opened for it.
+  std::optional<v1::OpenSessionResponse> FindRequest(
+      const std::string& request_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  Session::Options OptionsOf(const std::string& work_dir,
+                             PrefetchMode prefetch) const;
+  // Until the session `name` is gone on with.
+  void GoOnWith(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
+  absl::StatusOr<std::unique_ptr<PageSource>> Reopen(SessionRecord& record);
   // Turns the sessions that have ended into their last status.
   void CollectEnded() ABSL_LOCKS_EXCLUDED(mu_);
   void ForgetOldOnes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Forget(std::unique_ptr<SessionJournal> journal);
 
   const Opener opener_;
   const Options options_;
+  SessionJournals journals_;
 
   mutable absl::Mutex mu_;
   bool refusing_ ABSL_GUARDED_BY(mu_) = false;
-  uint64_t next_id_ ABSL_GUARDED_BY(mu_) = 1;
   std::map<std::string, Entry> live_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, Orphan> orphans_ ABSL_GUARDED_BY(mu_);
   std::deque<Ended> ended_ ABSL_GUARDED_BY(mu_);
   int opening_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<std::thread> joinable_ ABSL_GUARDED_BY(mu_);  // Have ended.
 };
 
 // What a session looks like from outside.
 v1::SessionStatus DescribeSession(const std::string& name,
                                   const std::string& source,
                                   const Session& session);
+// What its journal tells of it, if that is all there is.
+v1::SessionStatus DescribeJournal(SessionJournal& journal);
 
 }  // namespace pagelift
 

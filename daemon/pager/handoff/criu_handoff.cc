@@ -26,7 +26,12 @@ absl::Status NotCriu(absl::string_view problem) {
 
 }  // namespace
 
-CriuHandoff::CriuHandoff(FdChannel channel) : channel_(std::move(channel)) {}
+CriuHandoff::CriuHandoff(FdChannel channel, std::optional<Due> due)
+    : channel_(std::move(channel)) {
+  if (!due.has_value()) return;
+  task_without_fd_ = due->image_pid;
+  sender_ = due->sender;
+}
 
 absl::StatusOr<std::vector<HandoffEvent>> CriuHandoff::Receive() {
   std::vector<HandoffEvent> events;
@@ -41,6 +46,11 @@ absl::StatusOr<std::vector<HandoffEvent>> CriuHandoff::Receive() {
 }
 
 void CriuHandoff::RefuseMore() { shutdown(channel_.fd(), SHUT_RD); }
+
+bool CriuHandoff::has_hung_up() const {
+  char next;
+  return recv(channel_.fd(), &next, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
 
 absl::StatusOr<bool> CriuHandoff::ReceiveOnce(
     std::vector<HandoffEvent>& events) {

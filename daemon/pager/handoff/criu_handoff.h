@@ -49,8 +49,15 @@ using HandoffEvent =
 // Thread-compatible.
 class CriuHandoff {
  public:
+  // A task was announced, by `sender`, and its descriptor comes next.
+  struct Due {
+    int32_t image_pid;
+    pid_t sender;
+  };
+
   // `channel` must tell credentials: the sender of a pid is the task itself.
-  explicit CriuHandoff(FdChannel channel);
+  // `due` is what another process has received before.
+  explicit CriuHandoff(FdChannel channel, std::optional<Due> due = {});
 
   // Everything that can be decoded without waiting. kInvalidArgument if the
   // other side is not a CRIU restore and nothing came before that showed;
@@ -60,6 +67,16 @@ class CriuHandoff {
   // Whatever restore says from now on fails on its side. What it has said
   // before can still be received.
   void RefuseMore();
+
+  // Where in the stream it is: all that another process needs to go on, if it
+  // is not in the middle of a word.
+  std::optional<Due> due() const {
+    if (!task_without_fd_.has_value()) return std::nullopt;
+    return Due{*task_without_fd_, sender_};
+  }
+  bool in_word() const { return word_filled_ != 0; }
+  // Restore has closed its end, and nothing is left to receive.
+  bool has_hung_up() const;
 
   int fd() const { return channel_.fd(); }  // To poll; still ours.
 

@@ -11,6 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/pager/journal/space_journal.h"
+#include "daemon/pager/layout/space_layout.h"
 #include "daemon/pager/session/invariants.h"
 #include "daemon/pager/session/page_cursor.h"
 #include "daemon/pager/session/session_stats.h"
@@ -70,10 +72,18 @@ class AddressSpace : public MissingPages {
     kGone,
   };
 
-  // `regions` is what is registered there; `stats` must outlive this.
-  // `pid` is missing for forked children, whose fork event does not tell it.
-  AddressSpace(std::unique_ptr<TargetMemory> memory, PageMap map,
-               RangeSet regions, std::optional<PidFd> pid, SessionStats& stats);
+  // `stats` must outlive this. All that happens to the layout is written to
+  // `journal`, if there is one, which has it as it is now; it also tells
+  // whether this is held. `pid` is missing for forked children, whose fork
+  // event does not tell it.
+  AddressSpace(std::unique_ptr<TargetMemory> memory, SpaceLayout layout,
+               std::optional<PidFd> pid, SessionStats& stats,
+               std::unique_ptr<SpaceJournal> journal = nullptr);
+
+  // First of all, if its journal is another process's, which has died: applies
+  // the events that that one had read and not applied, as Drain() does, and has
+  // everybody who waits fault again.
+  void GoOn(ForkCallback on_fork) ABSL_LOCKS_EXCLUDED(mu_);
 
   // A child of a process that is known is held when its parent's Drain() gives
   // it out: nothing is installed, its events are not to be read, and the child,
@@ -178,22 +188,20 @@ class AddressSpace : public MissingPages {
       PageState::kMissing | PageState::kRequested;
   // To ask how an address space is; what lies there does not matter.
   static constexpr PageId kAnyPage{1 << 16};
-  // Beyond all addresses that a target can have.
-  static constexpr PageCount kAside{uint64_t{1} << 48};
   static bool IsAside(PageRange pages) {
-    return kAside.raw() <= pages.first.raw();
+    return SpaceLayout::kAside.raw() <= pages.first.raw();
   }
   static PageRange OnePage(PageId page) { return {page, PageCount(1)}; }
+  static PageMap::Piece FirstOf(const PageMap::Piece& piece, PageCount count) {
+    return {{piece.pages.first, count}, piece.image};
+  }
+  static PageMap::Piece Behind(const PageMap::Piece& piece, PageCount count) {
+    return {{piece.pages.first + count, piece.pages.count - count},
+            piece.image + count};
+  }
 
-  struct MovedIn {
-    PageRange pages;
-    PageId mapping;  // Where what was moved begins.
-  };
-  // Of an unmap event from `first` on, which did not tell of this part.
-  struct Disregarded {
-    PageId first;
-    PageRange part;
-  };
+  using MovedIn = SpaceLayout::MovedIn;
+  using Set = SpaceLayout::Set;
   struct Doubt {
     PageId page;
     absl::Duration since;  // MonotonicNow().
@@ -201,11 +209,19 @@ class AddressSpace : public MissingPages {
 
   absl::Status DrainLocked(std::vector<PageFault>* faults, ForkCallback on_fork)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void ApplyAllLocked(absl::Span<Event> events, std::vector<PageFault>* faults,
+                      ForkCallback on_fork) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(Forked& event, ForkCallback on_fork)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(const Remapped& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(const Removed& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ApplyLocked(const Unmapped& event) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What was changed is to survive us.
+  void CommitLocked() ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+    if (journal_ != nullptr) journal_->Commit();
+  }
+  // REQUIRES: I4 holds.
+  void CloseLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Where memory is moved to, and from where.
   void MakeRoomLocked(PageRange to) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void MoveLocked(PageRange from, PageId to) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -216,6 +232,13 @@ class AddressSpace : public MissingPages {
       PageRange range, absl::FunctionRef<bool(const MovedIn&)> matters,
       bool otherwise) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void SettleMovesLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  PageMap& map() ABSL_SHARED_LOCKS_REQUIRED(mu_) { return layout_.map(); }
+  const PageMap& map() const ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+    return layout_.map();
+  }
+  const RangeSet& regions() const ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+    return layout_.set(Set::kRegions);
+  }
   // The parts of `range` from which an event moves what was displaced, and not
   // what lies there now.
   std::vector<PageRange> DisplacedIn(PageRange range) const
@@ -243,10 +266,11 @@ class AddressSpace : public MissingPages {
       ABSL_SHARED_LOCKS_REQUIRED(mu_);
 
   // Installs one run; `bytes` empty means zeros.
-  Outcome InstallRun(PageRange pages, absl::Span<const std::byte> bytes)
+  Outcome InstallRun(PageMap::Piece rest, absl::Span<const std::byte> bytes)
       ABSL_SHARED_LOCKS_REQUIRED(mu_);
-  void MarkInstalled(PageRange pages) ABSL_SHARED_LOCKS_REQUIRED(mu_);
-  void MarkLost(PageRange pages) ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  void MarkInstalled(const PageMap::Piece& piece)
+      ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  void MarkLost(const PageMap::Piece& piece) ABSL_SHARED_LOCKS_REQUIRED(mu_);
   void WakeLocked(PageRange pages) ABSL_SHARED_LOCKS_REQUIRED(mu_);
 
   SessionStats& stats_;
@@ -257,33 +281,14 @@ class AddressSpace : public MissingPages {
   std::atomic<bool> held_{false};
   std::atomic<bool> closed_{false};
   std::atomic<bool> told_of_failure_{false};
-  EventBuffer buffer_;  // The event thread's.
+  const std::unique_ptr<SpaceJournal> journal_;  // Perhaps none.
+  EventBuffer buffer_;                           // The event thread's.
 
   mutable absl::Mutex mu_;
   std::unique_ptr<TargetMemory> memory_ ABSL_GUARDED_BY(mu_);
   // Its states change under the shared lock, its structure under the exclusive.
-  PageMap map_ ABSL_GUARDED_BY(mu_);
-  RangeSet regions_ ABSL_GUARDED_BY(mu_);
-  // As long as events that are older than the remaps we know may be under way:
-  // where something was registered when a remap moved memory there. It had been
-  // unmapped by another thread, whose event is still to come.
-  RangeSet unmaps_due_ ABSL_GUARDED_BY(mu_);
-  // What lay there, if the map had it, was perhaps moved away and not unmapped,
-  // by an event that is still to come: it is kept in the map, at kAside from
-  // its place.
-  RangeSet displaced_ ABSL_GUARDED_BY(mu_);
-  // From where a remap that was read has moved everything; the unmap event that
-  // mostly follows has not been read.
-  RangeSet vacated_ ABSL_GUARDED_BY(mu_);
-  // And where nothing was, as far as we knew: no event tells of a mapping that
-  // grew in place. An unmap event may be about that.
-  std::vector<MovedIn> moved_in_ ABSL_GUARDED_BY(mu_);
-  std::atomic<bool> has_recent_moves_{false};  // Any of these.
-  // The unmap events that were taken for such older ones.
-  std::vector<Disregarded> disregarded_ ABSL_GUARDED_BY(mu_);
-  // What FreeStuckGrowth() has taken from missing faults, until the events of
-  // its moves are there.
-  std::vector<PageRange> growing_ ABSL_GUARDED_BY(mu_);
+  SpaceLayout layout_ ABSL_GUARDED_BY(mu_);
+  std::atomic<bool> has_recent_moves_{false};  // See SpaceLayout.
   // Closed to read the mappings when no descriptor is free.
   mutable UniqueFd spare_fd_;
 

@@ -22,13 +22,13 @@ AddressSpaceFacts AddressSpace::Facts() const {
   facts.held = held();
   facts.gone = gone();
   facts.closed = closed();
-  facts.counts = map_.counts();
-  facts.counted.missing = CountOf(map_, PageState::kMissing);
-  facts.counted.requested = CountOf(map_, PageState::kRequested);
-  facts.counted.present = CountOf(map_, PageState::kPresent);
-  facts.counted.lost = CountOf(map_, PageState::kLost);
+  facts.counts = map().counts();
+  facts.counted.missing = CountOf(map(), PageState::kMissing);
+  facts.counted.requested = CountOf(map(), PageState::kRequested);
+  facts.counted.present = CountOf(map(), PageState::kPresent);
+  facts.counted.lost = CountOf(map(), PageState::kLost);
   for (const WaitingFaults::Entry& fault : waiting_.All()) {
-    const std::optional<PageMap::Location> location = map_.Find(fault.page);
+    const std::optional<PageMap::Location> location = map().Find(fault.page);
     facts.waiting.push_back({fault, location.has_value()
                                         ? std::optional(location->state)
                                         : std::nullopt});

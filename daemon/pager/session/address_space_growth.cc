@@ -56,6 +56,8 @@ absl::Status AddressSpace::FreeStuckGrowth() {
   }
   for (const StuckMremap& call : calls) {
     for (PageRange grown : GrownBy(call, mappings)) {
+      layout_.Insert(Set::kGrowing, grown);
+      CommitLocked();
       absl::StatusOr<OperationSet> registered =
           memory_->Register(grown, FaultKind::kWriteProtect);
       if (!registered.ok()) {
@@ -63,7 +65,6 @@ absl::Status AddressSpace::FreeStuckGrowth() {
         continue;
       }
       LOG(Debug) << "a thread grows locked memory to " << grown;
-      growing_.push_back(grown);
       waiting_.Forget(grown);
       WakeLocked(grown);
     }
@@ -85,7 +86,7 @@ std::vector<PageRange> AddressSpace::GrownBy(
   for (PageId page : waiting_.Deferred()) {
     if (page.raw() < call.from.count.raw()) continue;
     const PageRange all{page - call.from.count, call.new_count};
-    if (map_.UncoveredAround(page, all) == all &&
+    if (map().UncoveredAround(page, all) == all &&
         MayBePopulated(all, mappings)) {
       grown.push_back(call.GrownAt(all.first));
     }
@@ -98,8 +99,9 @@ void AddressSpace::RegisterGrowthAgainLocked() {
   // Before the event is read: afterwards the thread goes on, and another move
   // of all its memory would fail at the border between the registrations. If it
   // was another's event, the thread waits once more.
-  if (growing_.empty() || !HasMessages(fd_)) return;
-  for (PageRange range : growing_) {
+  const RangeSet& growing = layout_.set(Set::kGrowing);
+  if (growing.empty() || !HasMessages(fd_)) return;
+  for (PageRange range : growing.ranges()) {
     // Fails where another thread has unmapped it.
     absl::StatusOr<OperationSet> registered =
         memory_->Register(range, FaultKind::kMissing);
@@ -107,7 +109,7 @@ void AddressSpace::RegisterGrowthAgainLocked() {
       LOG(Debug) << "registering " << range << ": " << registered.status();
     }
   }
-  growing_.clear();
+  layout_.Clear(Set::kGrowing);
 }
 
 }  // namespace pagelift

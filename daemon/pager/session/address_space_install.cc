@@ -24,7 +24,7 @@ AddressSpace::Outcome AddressSpace::Install(ImageRange range,
   if (memory_ == nullptr || gone()) return Outcome::kGone;
   if (held()) return Outcome::kEventPending;
   Outcome outcome = Outcome::kDone;
-  map_.ForEachTarget(range, kWanted, [&](const PageMap::Piece& piece) {
+  map().ForEachTarget(range, kWanted, [&](const PageMap::Piece& piece) {
     mu_.AssertReaderHeld();
     if (outcome != Outcome::kDone) return;
     if (IsAside(piece.pages)) {
@@ -32,59 +32,59 @@ AddressSpace::Outcome AddressSpace::Install(ImageRange range,
       return;
     }
     if (pieces.empty()) {
-      outcome = InstallRun(piece.pages, {});
+      outcome = InstallRun(piece, {});
       return;
     }
     PageCursor cursor(pieces, skip + (piece.image - range.first));
-    PageRange rest = piece.pages;
-    while (!rest.empty() && outcome == Outcome::kDone) {
-      absl::Span<const std::byte> bytes = cursor.Next(rest.count);
+    PageMap::Piece rest = piece;
+    while (!rest.pages.empty() && outcome == Outcome::kDone) {
+      absl::Span<const std::byte> bytes = cursor.Next(rest.pages.count);
       const PageCount count(bytes.size() / kPageSize);
-      outcome = InstallRun({rest.first, count}, bytes);
-      rest = {rest.first + count, rest.count - count};
+      outcome = InstallRun(FirstOf(rest, count), bytes);
+      rest = Behind(rest, count);
     }
   });
   return outcome;
 }
 
 AddressSpace::Outcome AddressSpace::InstallRun(
-    PageRange pages, absl::Span<const std::byte> bytes) {
+    PageMap::Piece rest, absl::Span<const std::byte> bytes) {
   const bool zero = bytes.empty();
-  PageRange rest = pages;
-  while (!rest.empty()) {
+  while (!rest.pages.empty()) {
+    const PageRange pages = rest.pages;
     absl::Span<const std::byte> left =
-        zero ? bytes : bytes.last(rest.count.bytes());
+        zero ? bytes : bytes.last(pages.count.bytes());
     InstallResult result =
-        zero ? memory_->Zero(rest, WakeMode::kWake)
-             : memory_->Copy(rest.first, left, WakeMode::kWake);
+        zero ? memory_->Zero(pages, WakeMode::kWake)
+             : memory_->Copy(pages.first, left, WakeMode::kWake);
     PageCount settled = result.installed;
-    if (PageCount(0) < settled) MarkInstalled({rest.first, settled});
+    if (PageCount(0) < settled) MarkInstalled(FirstOf(rest, settled));
     switch (result.outcome) {
       case InstallResult::Outcome::kInstalled:
       case InstallResult::Outcome::kInterrupted:
         break;
       case InstallResult::Outcome::kAlreadyPresent:
-        WakeLocked(OnePage(rest.first));
-        MarkInstalled(OnePage(rest.first));
+        WakeLocked(OnePage(pages.first));
+        MarkInstalled(FirstOf(rest, PageCount(1)));
         settled = PageCount(1);
         break;
       case InstallResult::Outcome::kRangeGone: {
-        if (rest.count == PageCount(1)) {
+        if (pages.count == PageCount(1)) {
           absl::MutexLock lock(&doubts_mu_);
-          doubts_.push_back({rest.first, MonotonicNow()});
+          doubts_.push_back({pages.first, MonotonicNow()});
           return Outcome::kDone;
         }
         // Perhaps only a border between two mappings.
-        settled = PageCount(rest.count.raw() / 2);
-        Outcome half = InstallRun({rest.first, settled},
+        settled = PageCount(pages.count.raw() / 2);
+        Outcome half = InstallRun(FirstOf(rest, settled),
                                   zero ? left : left.first(settled.bytes()));
         if (half != Outcome::kDone) return half;
         break;
       }
       case InstallResult::Outcome::kSourceFault:
-        LOG(Error) << "the contents of " << rest.first
+        LOG(Error) << "the contents of " << pages.first
                    << " cannot be read any more (was the image truncated?)";
-        MarkLost(OnePage(rest.first));
+        MarkLost(FirstOf(rest, PageCount(1)));
         settled = PageCount(1);
         break;
       case InstallResult::Outcome::kTargetGone:
@@ -95,31 +95,33 @@ AddressSpace::Outcome AddressSpace::InstallRun(
       case InstallResult::Outcome::kFailed:
         // It will be tried again and again.
         if (!told_of_failure_.exchange(true)) {
-          LOG(Error) << "installing " << rest << ": " << result;
+          LOG(Error) << "installing " << pages << ": " << result;
         }
         [[fallthrough]];
       case InstallResult::Outcome::kNoMemory:
         return Outcome::kNoMemory;
     }
-    rest = {rest.first + settled, rest.count - settled};
+    rest = Behind(rest, settled);
   }
   return Outcome::kDone;
 }
 
-void AddressSpace::MarkInstalled(PageRange pages) {
+void AddressSpace::MarkInstalled(const PageMap::Piece& piece) {
   const PageCount changed =
-      map_.TransitionRange(pages, kWanted, PageState::kPresent);
+      map().TransitionRange(piece.pages, kWanted, PageState::kPresent);
   stats_.pages_installed.fetch_add(changed.raw(), std::memory_order_relaxed);
+  if (journal_ != nullptr) journal_->MarkInstalled(piece.image_range());
   if (waiting_.empty()) return;
   waiting_.Answered(
-      pages, [this](absl::Duration d) { stats_.fault_latency.Record(d); },
+      piece.pages, [this](absl::Duration d) { stats_.fault_latency.Record(d); },
       absl::Now());
 }
 
-void AddressSpace::MarkLost(PageRange pages) {
-  const PageCount changed =
-      map_.TransitionRange(pages, kWanted, PageState::kLost);
-  stats_.pages_lost.fetch_add(changed.raw(), std::memory_order_relaxed);
+void AddressSpace::MarkLost(const PageMap::Piece& piece) {
+  const PageRange pages = piece.pages;
+  stats_.pages_lost.fetch_add(layout_.Lose(piece.image_range()).raw(),
+                              std::memory_order_relaxed);
+  CommitLocked();
   // Where that is not possible now, those who wait look again, and Resolve()
   // poisons page by page.
   memory_->Poison(pages, WakeMode::kLeaveAsleep);
@@ -130,40 +132,40 @@ void AddressSpace::MarkLost(PageRange pages) {
 AddressSpace::Outcome AddressSpace::Lose(ImageRange range) {
   absl::ReaderMutexLock lock(&mu_);
   if (memory_ == nullptr || gone()) return Outcome::kGone;
-  map_.ForEachTarget(range, kWanted, [&](const PageMap::Piece& piece) {
+  map().ForEachTarget(range, kWanted, [&](const PageMap::Piece& piece) {
     mu_.AssertReaderHeld();
-    MarkLost(piece.pages);
+    MarkLost(piece);
   });
   return Outcome::kDone;
 }
 
 void AddressSpace::GiveBack(ImageRange range) {
   absl::ReaderMutexLock lock(&mu_);
-  map_.ForEachTarget(range, PageState::kRequested,
-                     [&](const PageMap::Piece& piece) {
-                       mu_.AssertReaderHeld();
-                       map_.TransitionRange(piece.pages, PageState::kRequested,
-                                            PageState::kMissing);
-                       waiting_.DeferAll(piece.pages);
-                     });
+  map().ForEachTarget(
+      range, PageState::kRequested, [&](const PageMap::Piece& piece) {
+        mu_.AssertReaderHeld();
+        map().TransitionRange(piece.pages, PageState::kRequested,
+                              PageState::kMissing);
+        waiting_.DeferAll(piece.pages);
+      });
 }
 
 std::optional<PageMap::Piece> AddressSpace::ClaimFirst(PageRange within,
                                                        PageCount most) {
   absl::ReaderMutexLock lock(&mu_);
-  return MayClaim() ? map_.ClaimMissing(within, most) : std::nullopt;
+  return MayClaim() ? map().ClaimMissing(within, most) : std::nullopt;
 }
 
 std::optional<PageMap::Piece> AddressSpace::ClaimLast(PageRange within,
                                                       PageCount most) {
   absl::ReaderMutexLock lock(&mu_);
-  return MayClaim() ? map_.ClaimLastMissing(within, most) : std::nullopt;
+  return MayClaim() ? map().ClaimLastMissing(within, most) : std::nullopt;
 }
 
 std::optional<PageMap::Piece> AddressSpace::ClaimImage(ImageRange image,
                                                        PageCount most) {
   absl::ReaderMutexLock lock(&mu_);
-  return MayClaim() ? map_.ClaimImage(image, most) : std::nullopt;
+  return MayClaim() ? map().ClaimImage(image, most) : std::nullopt;
 }
 
 bool AddressSpace::SettleDoubts() {
@@ -179,7 +181,7 @@ bool AddressSpace::SettleDoubts() {
     if (memory_ != nullptr) SettleMovesLocked();
     for (const Doubt& doubt : doubts) {
       if (memory_ == nullptr || gone()) return false;
-      std::optional<PageMap::Location> location = map_.Find(doubt.page);
+      std::optional<PageMap::Location> location = map().Find(doubt.page);
       if (!location.has_value() || location->state != PageState::kRequested) {
         continue;
       }
@@ -188,18 +190,20 @@ bool AddressSpace::SettleDoubts() {
       if (registration == Registration::kTargetGone) {
         MarkGone();
       } else if (registration == Registration::kRegistered) {
-        map_.Transition(doubt.page, PageState::kRequested, PageState::kMissing);
+        map().Transition(doubt.page, PageState::kRequested,
+                         PageState::kMissing);
         waiting_.DeferAll(page);
       } else if (registration == Registration::kNotRegistered &&
                  MonotonicNow() - doubt.since >= kDoubtFor) {
         LOG(Debug) << "page " << doubt.page << " is not mapped any more";
-        map_.Erase(page);
+        layout_.Erase(page);
         waiting_.Forget(page);
         WakeLocked(page);
       } else {
         still.push_back(doubt);
       }
     }
+    CommitLocked();
   }
   {
     absl::MutexLock lock(&doubts_mu_);

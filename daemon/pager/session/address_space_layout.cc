@@ -10,9 +10,6 @@
 namespace pagelift {
 namespace {
 
-// How many moves to places of which we know nothing are remembered.
-constexpr size_t kMostMoves = 256;
-
 RangeSet SetOf(const std::vector<PageRange>& ranges) {
   RangeSet set;
   for (PageRange range : ranges) set.Insert(range);
@@ -27,19 +24,20 @@ void AddressSpace::ApplyLocked(const Remapped& event) {
   const PageRange to{event.to, event.from.count};
   // What made room for this was no older event after all. It covers the tail,
   // too, by which the mapping has grown.
-  for (const Disregarded& unmap : std::exchange(disregarded_, {})) {
-    if (unmap.first == to.first) {
-      DropLocked(unmap.part);
-      WakeLocked(unmap.part);
-    } else {
-      disregarded_.push_back(unmap);
-    }
+  std::vector<PageRange> unmapped;
+  for (const SpaceLayout::Disregarded& unmap : layout_.disregarded()) {
+    if (unmap.first == to.first) unmapped.push_back(unmap.part);
+  }
+  layout_.ForgetDisregardedFrom(to.first);
+  for (PageRange part : unmapped) {
+    DropLocked(part);
+    WakeLocked(part);
   }
   MakeRoomLocked(to);
   MoveLocked(event.from, event.to);
   // The old place stays registered until its unmap event, which does not come
   // after MREMAP_DONTUNMAP.
-  regions_.Insert(to);
+  layout_.Insert(Set::kRegions, to);
   has_recent_moves_.store(true, std::memory_order_release);
   for (PageRange range : {event.from, to}) {
     waiting_.Forget(range);
@@ -49,36 +47,37 @@ void AddressSpace::ApplyLocked(const Remapped& event) {
 
 void AddressSpace::MakeRoomLocked(PageRange to) {
   RangeSet nothing_was = SetOf({to});
-  for (PageRange was : regions_.Intersect(to)) {
-    unmaps_due_.Insert(was);
+  for (PageRange was : regions().Intersect(to)) {
+    layout_.Insert(Set::kUnmapsDue, was);
     // What was moved away by an event that we know cannot be moved once more.
     RangeSet unexplained = SetOf({was});
-    for (PageRange part : vacated_.Intersect(was)) unexplained.Erase(part);
+    for (PageRange part : layout_.set(Set::kVacated).Intersect(was)) {
+      unexplained.Erase(part);
+    }
     for (PageRange part : unexplained.ranges()) {
-      map_.Move(part.first, part.first + kAside, part.count);
-      displaced_.Insert(part);
+      layout_.Move(part, part.first + SpaceLayout::kAside);
+      layout_.Insert(Set::kDisplaced, part);
     }
     nothing_was.Erase(was);
   }
-  vacated_.Erase(to);
+  layout_.Remove(Set::kVacated, to);
   for (PageRange part : nothing_was.ranges()) {
-    // A target may make any number of them.
-    if (moved_in_.size() == kMostMoves) moved_in_.erase(moved_in_.begin());
-    moved_in_.push_back({part, to.first});
+    layout_.RememberMove({part, to.first});
   }
-  map_.Erase(to);
+  layout_.Erase(to);
 }
 
 void AddressSpace::MoveLocked(PageRange from, PageId to) {
   const auto move = [&](PageRange part, PageCount aside) {
     mu_.AssertHeld();
-    map_.Move(part.first + aside, to + (part.first - from.first), part.count);
+    layout_.Move({part.first + aside, part.count},
+                 to + (part.first - from.first));
   };
   RangeSet still_there = SetOf({from});
   const std::vector<PageRange> displaced = DisplacedIn(from);
   for (PageRange part : displaced) {
-    move(part, kAside);
-    displaced_.Erase(part);
+    move(part, SpaceLayout::kAside);
+    layout_.Remove(Set::kDisplaced, part);
     still_there.Erase(part);
   }
   // An event moves one mapping, and not also one that has been moved into the
@@ -92,36 +91,32 @@ void AddressSpace::MoveLocked(PageRange from, PageId to) {
   }
   for (PageRange part : still_there.ranges()) {
     move(part, PageCount(0));
-    vacated_.Insert(part);
+    layout_.Insert(Set::kVacated, part);
   }
 }
 
 void AddressSpace::ApplyLocked(const Removed& event) {
   stats_.removes.fetch_add(1, std::memory_order_relaxed);
-  map_.Erase(event.range);
+  layout_.Erase(event.range);
   waiting_.Forget(event.range);
   WakeLocked(event.range);
 }
 
 void AddressSpace::ApplyLocked(const Unmapped& event) {
   stats_.unmaps.fetch_add(1, std::memory_order_relaxed);
-  disregarded_.erase(std::remove_if(disregarded_.begin(), disregarded_.end(),
-                                    [&](const Disregarded& d) {
-                                      return d.part.Overlaps(event.range);
-                                    }),
-                     disregarded_.end());
+  layout_.ForgetDisregardedIn(event.range);
   // One thread's unmap event may come after another thread's remap to the same
   // place: it is then about what lay there before.
   RangeSet gone = SetOf({event.range});
   // This is what follows a remap that was read: nothing is there.
-  for (PageRange range : vacated_.Intersect(event.range)) {
+  for (PageRange range : layout_.set(Set::kVacated).Intersect(event.range)) {
     DropLocked(range);
     gone.Erase(range);
   }
-  vacated_.Erase(event.range);
-  for (PageRange range : unmaps_due_.Intersect(event.range)) {
+  layout_.Remove(Set::kVacated, event.range);
+  for (PageRange range : layout_.set(Set::kUnmapsDue).Intersect(event.range)) {
     for (PageRange due : gone.Intersect(range)) {
-      unmaps_due_.Erase(due);
+      layout_.Remove(Set::kUnmapsDue, due);
       ForgetDisplacedLocked(due);
       gone.Erase(due);
     }
@@ -133,7 +128,7 @@ void AddressSpace::ApplyLocked(const Unmapped& event) {
     const auto all = [](const MovedIn&) { return true; };
     for (PageRange part : StillMovedIn(range, all, true)) {
       gone.Erase(part);
-      disregarded_.push_back({event.range.first, part});
+      layout_.Disregard({event.range.first, part});
     }
   }
   for (PageRange range : gone.ranges()) DropLocked(range);
@@ -141,17 +136,9 @@ void AddressSpace::ApplyLocked(const Unmapped& event) {
 }
 
 void AddressSpace::DropLocked(PageRange range) {
-  map_.Erase(range);
-  regions_.Erase(range);
-  std::vector<MovedIn> rest;
-  for (const MovedIn& moved : moved_in_) {
-    RangeSet pages = SetOf({moved.pages});
-    pages.Erase(range);
-    for (PageRange part : pages.ranges()) {
-      rest.push_back({part, moved.mapping});
-    }
-  }
-  moved_in_ = std::move(rest);
+  layout_.Erase(range);
+  layout_.Remove(Set::kRegions, range);
+  layout_.ForgetMovesIn(range);
   waiting_.Forget(range);
 }
 
@@ -159,7 +146,7 @@ std::vector<PageRange> AddressSpace::StillMovedIn(
     PageRange range, absl::FunctionRef<bool(const MovedIn&)> matters,
     bool otherwise) const {
   std::vector<MovedIn> moved_in;
-  for (const MovedIn& moved : moved_in_) {
+  for (const MovedIn& moved : layout_.moved_in()) {
     if (moved.pages.Overlaps(range) && matters(moved)) {
       moved_in.push_back(moved);
     }
@@ -186,14 +173,17 @@ std::vector<PageRange> AddressSpace::StillMovedIn(
 }
 
 std::vector<PageRange> AddressSpace::DisplacedIn(PageRange range) const {
-  const std::vector<PageRange> displaced = displaced_.Intersect(range);
+  const std::vector<PageRange> displaced =
+      layout_.set(Set::kDisplaced).Intersect(range);
   if (displaced.empty()) return {};
   absl::StatusOr<RegisteredRanges> mappings = Mappings();
   if (!mappings.ok()) return displaced;
   // If what was moved in has left by events that we know, or is still there
   // now, the event is not about that.
-  RangeSet moved_on = SetOf(regions_.Intersect(range));
-  for (PageRange left : vacated_.Intersect(range)) moved_on.Erase(left);
+  RangeSet moved_on = SetOf(regions().Intersect(range));
+  for (PageRange left : layout_.set(Set::kVacated).Intersect(range)) {
+    moved_on.Erase(left);
+  }
   for (PageRange here : mappings->RegisteredIn(range)) moved_on.Erase(here);
   RangeSet older = SetOf(displaced);
   for (PageRange part : moved_on.ranges()) older.Erase(part);
@@ -201,10 +191,10 @@ std::vector<PageRange> AddressSpace::DisplacedIn(PageRange range) const {
 }
 
 void AddressSpace::ForgetDisplacedLocked(PageRange range) {
-  for (PageRange part : displaced_.Intersect(range)) {
-    map_.Erase({part.first + kAside, part.count});
+  for (PageRange part : layout_.set(Set::kDisplaced).Intersect(range)) {
+    layout_.Erase({part.first + SpaceLayout::kAside, part.count});
   }
-  displaced_.Erase(range);
+  layout_.Remove(Set::kDisplaced, range);
 }
 
 void AddressSpace::SettleMovesLocked() {
@@ -216,13 +206,13 @@ void AddressSpace::SettleMovesLocked() {
   }
   // No event is under way, so every one that is older than the remaps we know
   // was read.
-  moved_in_.clear();
-  unmaps_due_ = RangeSet();
-  vacated_ = RangeSet();
-  while (!displaced_.empty()) {
-    ForgetDisplacedLocked(displaced_.ranges().front());
+  layout_.ForgetMoves();
+  layout_.Clear(Set::kUnmapsDue);
+  layout_.Clear(Set::kVacated);
+  for (PageRange part : layout_.set(Set::kDisplaced).ranges()) {
+    ForgetDisplacedLocked(part);
   }
-  disregarded_.clear();
+  layout_.ForgetDisregarded();
   has_recent_moves_.store(false, std::memory_order_release);
 }
 

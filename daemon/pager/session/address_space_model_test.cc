@@ -45,7 +45,7 @@ class Race {
     regions.Insert({ModelKernel::kBase, PageCount(kRegistered)});
     if (!process_is_known_) kernel->BeUnknown();
     auto space = std::make_shared<AddressSpace>(
-        kernel->Memory(), std::move(map), regions, Pid(), stats_);
+        kernel->Memory(), SpaceLayout(std::move(map), regions), Pid(), stats_);
     targets_.push_back({std::move(kernel), std::move(space), {}});
   }
 

@@ -46,8 +46,8 @@ class PrefetcherTest : public ::testing::Test {
       ASSERT_OK(map.Add(pages_.back()->range(), ImagePage(image)));
       image += size.raw();
       spaces_.push_back(std::make_shared<AddressSpace>(
-          MemoryBehind(std::move(uffd)), std::move(map), RangeSet(),
-          std::nullopt, stats_));
+          MemoryBehind(std::move(uffd)),
+          SpaceLayout(std::move(map), RangeSet()), std::nullopt, stats_));
       lineage_.Add(spaces_.back());
     }
     Prefetcher::Options options;

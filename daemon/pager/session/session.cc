@@ -14,7 +14,6 @@
 namespace pagelift {
 namespace {
 
-constexpr char kSocketName[] = "lazy-pages.socket";
 // Each is asked for by itself, and its mapping is looked for until it is there.
 constexpr size_t kMostBeforeItRuns = 64;
 
@@ -39,10 +38,24 @@ const char* ToString(SessionState state) {
   return "?";
 }
 
-absl::StatusOr<std::unique_ptr<Session>> Session::Open(
-    Options options, std::unique_ptr<PageSource> source) {
+absl::StatusOr<std::unique_ptr<Session>> Session::Make(
+    Options options, std::unique_ptr<PageSource> source,
+    std::optional<FdListener> listener, std::unique_ptr<SessionJournal> journal,
+    bool resumed) {
   ASSIGN_OR_RETURN(ImageOwners owners, ImageOwners::Of(source->description()));
   ASSIGN_OR_RETURN(std::unique_ptr<EventLoop> loop, EventLoop::Create());
+  return std::unique_ptr<Session>(new Session(
+      std::move(options), std::move(source), std::move(owners), std::move(loop),
+      std::move(listener), std::move(journal), resumed));
+}
+
+absl::StatusOr<std::unique_ptr<Session>> Session::Open(
+    Options options, std::unique_ptr<PageSource> source,
+    std::unique_ptr<SessionJournal> journal) {
+  if (journal == nullptr) {
+    ASSIGN_OR_RETURN(journal,
+                     SessionJournal::Create(source->description().page_count));
+  }
   absl::StatusOr<FdListener> listener =
       FdListener::Listen(absl::StrCat(options.work_dir, "/", kSocketName));
   if (!listener.ok()) {
@@ -54,21 +67,27 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(
   }
   // Every pid message then tells who sent it: the restored task itself.
   RETURN_IF_ERROR(listener->SetPassCredentials());
-  return std::unique_ptr<Session>(
-      new Session(std::move(options), std::move(source), std::move(owners),
-                  std::move(loop), *std::move(listener)));
+  return Make(std::move(options), std::move(source), *std::move(listener),
+              std::move(journal), /*resumed=*/false);
 }
 
 Session::Session(Options options, std::unique_ptr<PageSource> source,
                  ImageOwners owners, std::unique_ptr<EventLoop> loop,
-                 FdListener listener)
+                 std::optional<FdListener> listener,
+                 std::unique_ptr<SessionJournal> journal, bool resumed)
     : options_(std::move(options)),
-      opened_(absl::Now()),
+      journal_(std::move(journal)),
+      record_(journal_->record()),
+      stats_(StatsOf(*journal_)),
       source_(std::move(source)),
       owners_(std::move(owners)),
       loop_(std::move(loop)),
       listener_(std::move(listener)),
-      recording_first_(options_.record) {
+      recording_first_(options_.record && !resumed) {
+  if (!resumed) record_.opened_ns = absl::GetCurrentTimeNanos();
+  if (listener_.has_value()) record_.listener = listener_->fd();
+  state_ = SnapshotOf(*journal_).state;
+  trouble_ = record_.trouble.Get();
   std::vector<Lineage*> lineages;
   for (size_t i = 0; i < source_->description().tasks.size(); ++i) {
     lineages_.push_back(std::make_unique<Lineage>());
@@ -83,20 +102,26 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
     source_->FetchAll(ranges, Urgency::kPrefetch);
   };
   prefetch.on_nothing_left = [this] { PostCheckComplete(); };
-  prefetch.mode = options_.record ? PrefetchMode{PrefetchMode::Kind::kOff, 0}
-                                  : options_.prefetch;
+  prefetch.mode = recording_first_ ? PrefetchMode{PrefetchMode::Kind::kOff, 0}
+                                   : options_.prefetch;
+  record_.prefetch.Set(ToString(options_.prefetch));
   prefetch.first_window = options_.first_window;
   prefetcher_ = std::make_unique<Prefetcher>(std::move(prefetch));
   LearnWorkingSet();
+  // It would not tell what was touched first.
+  if (resumed) recorder_.reset();
   loop_->SpinFor(options_.spin);
   source_->DeliverOn(loop_.get());
   source_->Start(this);
-  thread_ = std::thread([this] {
+  thread_ = std::thread([this, resumed] {
     NameThisThread("pl-events");
     t_event_thread_of = this;
-    absl::Status watched =
-        loop_->Watch(listener_->fd(), [this] { OnConnect(); });
-    absl::Status status = watched.ok() ? loop_->Run() : watched;
+    absl::Status status;
+    if (listener_.has_value()) {
+      status = loop_->Watch(listener_->fd(), [this] { OnConnect(); });
+    }
+    if (resumed) TakeOver();
+    if (status.ok()) status = loop_->Run();
     CHECK(status.ok()) << "the session's event loop: " << status;
   });
 }
@@ -149,6 +174,7 @@ std::vector<PageId> Session::LikelyFirst(size_t task,
 }
 
 void Session::SetPrefetch(PrefetchMode mode) {
+  record_.prefetch.Set(ToString(mode));
   recording_first_ = false;
   prefetcher_->SetMode(mode);
 }
@@ -254,25 +280,21 @@ void Session::EndIfNothingIsLeft() {
 }
 
 void Session::End(SessionState state) {
-  if (listener_.has_value()) {
-    loop_->Unwatch(listener_->fd());
-    listener_.reset();
-  }
-  if (handoff_.has_value()) {
-    loop_->Unwatch(handoff_->fd());
-    handoff_.reset();
-  }
+  CloseListener();
+  CloseHandoff();
   prefetcher_->Stop();
   source_->Stop();
   if (recorder_.has_value()) recorder_->End();
   {
     absl::MutexLock lock(&mu_);
     state_ = state;
-    ended_at_ = absl::Now();
     // What was lost stays lost, even if nobody is left who misses it.
     if (state == SessionState::kComplete && stats_.pages_lost == 0) {
       trouble_.clear();
     }
+    record_.trouble.Set(trouble_);
+    record_.failed = state == SessionState::kFailed ? 1 : 0;
+    record_.ended_ns = absl::GetCurrentTimeNanos();
     ended_ = true;
   }
   LOG(Info) << "session in " << options_.work_dir << " " << ToString(state)
@@ -311,20 +333,24 @@ void Session::WaitUntilEnded() const {
 void Session::SetState(SessionState state) {
   absl::MutexLock lock(&mu_);
   state_ = state;
+  if (state == SessionState::kFailed) record_.failed = 1;
 }
 
 void Session::SetTrouble(std::string trouble) {
   absl::MutexLock lock(&mu_);
   trouble_ = std::move(trouble);
+  record_.trouble.Set(trouble_);
 }
 
 void Session::ClearTrouble(const std::string& trouble) {
   absl::MutexLock lock(&mu_);
-  if (trouble_ == trouble) trouble_.clear();
+  if (trouble_ != trouble) return;
+  trouble_.clear();
+  record_.trouble.Set(trouble_);
 }
 
 SessionSnapshot Session::Snapshot() const {
-  SessionSnapshot snapshot;
+  SessionSnapshot snapshot = SnapshotOf(*journal_);
   for (const std::shared_ptr<AddressSpace>& space : LiveSpaces()) {
     const PageMap::Counts counts = space->counts();
     ++snapshot.address_spaces;
@@ -337,10 +363,6 @@ SessionSnapshot Session::Snapshot() const {
   snapshot.state = state_;
   snapshot.trouble =
       trouble_.empty() && !ended_ ? source_->trouble() : trouble_;
-  snapshot.age = std::min(ended_at_, absl::Now()) - opened_;
-  if (state_ == SessionState::kComplete) {
-    snapshot.time_to_complete = ended_at_ - finished_at_;
-  }
   return snapshot;
 }
 

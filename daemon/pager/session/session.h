@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "daemon/pager/event_loop/event_loop.h"
 #include "daemon/pager/handoff/criu_handoff.h"
+#include "daemon/pager/journal/session_journal.h"
 #include "daemon/pager/session/address_space.h"
 #include "daemon/pager/session/forked_children.h"
 #include "daemon/pager/session/image_owners.h"
@@ -84,17 +85,35 @@ class Session : private PageSink {
     bool check_invariants = false;
     // How long a fault may wait before that takes it for forgotten.
     absl::Duration patience = absl::Seconds(30);
+    // How long the event thread waits for an event that it has read to stop
+    // mattering, before it asks for the pages anew. Others' faults wait.
+    absl::Duration event_patience = absl::Microseconds(500);
     // How long the event thread looks on before it sleeps.
     absl::Duration spin = EventLoop::kDefaultSpin;
   };
 
-  // Listens when this returns. kAlreadyExists if another daemon does.
+  // Listens when this returns. kAlreadyExists if another daemon does. What must
+  // not be lost if this process dies is written to `journal`, which is new; if
+  // there is none, to one that dies with it.
   static absl::StatusOr<std::unique_ptr<Session>> Open(
-      Options options, std::unique_ptr<PageSource> source);
+      Options options, std::unique_ptr<PageSource> source,
+      std::unique_ptr<SessionJournal> journal = nullptr);
+
+  // Goes on with a session whose process has died: with its descriptors, which
+  // `journal` names and which become ours, and what was known of its targets.
+  // `source` must be of the same checkpoint. A recording is not gone on with.
+  static absl::StatusOr<std::unique_ptr<Session>> Resume(
+      Options options, std::unique_ptr<PageSource> source,
+      std::unique_ptr<SessionJournal> journal);
 
   // REQUIRES: has_ended(), or that no task has arrived: a task that lives would
   // lose its memory.
   ~Session() override;
+
+  SessionJournal& journal() { return *journal_; }
+  // To be kept with what is to be known of a session that has ended.
+  // REQUIRES: has_ended(); nothing else may be called after that.
+  std::unique_ptr<SessionJournal> TakeJournal() { return std::move(journal_); }
 
   SessionSnapshot Snapshot() const ABSL_LOCKS_EXCLUDED(mu_);
   const SessionStats& stats() const { return stats_; }
@@ -112,6 +131,7 @@ class Session : private PageSink {
   absl::Status Cancel() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
+  static constexpr char kSocketName[] = "lazy-pages.socket";
   // A deferred fault is tried again soon: an event that was read stops
   // mattering within some hundred microseconds. Then less and less often.
   static constexpr absl::Duration kFirstRetry = absl::Microseconds(100);
@@ -128,13 +148,38 @@ class Session : private PageSink {
 
   Session(Options options, std::unique_ptr<PageSource> source,
           ImageOwners owners, std::unique_ptr<EventLoop> loop,
-          FdListener listener);
+          std::optional<FdListener> listener,
+          std::unique_ptr<SessionJournal> journal, bool resumed);
+  static absl::StatusOr<std::unique_ptr<Session>> Make(
+      Options options, std::unique_ptr<PageSource> source,
+      std::optional<FdListener> listener,
+      std::unique_ptr<SessionJournal> journal, bool resumed);
 
   // Everything below, but for the PageSink, runs on the event thread.
+  // Takes over what the session had; see Resume().
+  void TakeOver();
+  void TakeOverSpace(std::unique_ptr<SpaceJournal> journal,
+                     std::vector<std::shared_ptr<AddressSpace>>& spaces);
+  void TakeOverHandoff();
+  // Every task of the image was handed over.
+  bool HasEveryTask() const;
+
   void OnConnect();
   void OnHandoff();
-  absl::Status Take(HandoffEvent& event);
-  absl::Status TakeTask(TaskArrived& task);
+  // Writes down what was received, before anything else is done with it.
+  // Returns a journal for each task, null for each other event.
+  std::vector<std::unique_ptr<SpaceJournal>> NoteReceived(
+      absl::Span<const HandoffEvent> events);
+  void CloseListener();
+  void CloseHandoff();
+  // Of a task; `journal`, perhaps null, becomes that of its layout.
+  std::shared_ptr<AddressSpace> NewSpace(UserfaultFd uffd, SpaceLayout layout,
+                                         std::optional<PidFd> pid, size_t task,
+                                         bool frozen,
+                                         std::unique_ptr<SpaceJournal> journal);
+  absl::Status Take(HandoffEvent& event, std::unique_ptr<SpaceJournal> journal);
+  absl::Status TakeTask(TaskArrived& task,
+                        std::unique_ptr<SpaceJournal> journal);
   absl::Status CheckTask(int32_t image_pid, const UserfaultFd& uffd) const;
   // Asks for the pages that are to be there before the targets run, or are
   // likely to be touched first, of which restore has registered the mapping by
@@ -151,10 +196,11 @@ class Session : private PageSink {
   void OnSourceGone();
   // Takes what restore has said already, which is not to be believed any more.
   void DrainAbandonedHandoff();
-  void Disbelieve(HandoffEvent& event);
+  void Disbelieve(HandoffEvent& event, std::unique_ptr<SpaceJournal> journal);
   // Keeps the userfaultfd of a task that was refused: closed, it would read
   // zeros. It waits at its first fault, until somebody kills it.
-  void Freeze(UserfaultFd uffd, std::optional<PidFd> pid);
+  void Freeze(UserfaultFd uffd, std::optional<PidFd> pid,
+              std::unique_ptr<SpaceJournal> journal);
   void BuryFrozen();
 
   void WatchSpace(std::shared_ptr<AddressSpace> space);
@@ -230,10 +276,11 @@ class Session : private PageSink {
   void ClearTrouble(const std::string& trouble) ABSL_LOCKS_EXCLUDED(mu_);
 
   const Options options_;
-  const absl::Time opened_;
+  std::unique_ptr<SessionJournal> journal_;
+  SessionRecord& record_;  // In it, as the counters are.
+  SessionStats& stats_;
   const std::unique_ptr<PageSource> source_;
   const ImageOwners owners_;
-  SessionStats stats_;
   std::vector<std::unique_ptr<Lineage>> lineages_;  // One for each task.
   const std::unique_ptr<EventLoop> loop_;
 
@@ -271,8 +318,6 @@ class Session : private PageSink {
   std::string trouble_ ABSL_GUARDED_BY(mu_);
   // Of tasks that were refused. Never served.
   std::vector<std::shared_ptr<AddressSpace>> frozen_ ABSL_GUARDED_BY(mu_);
-  absl::Time finished_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
-  absl::Time ended_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteFuture();
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
 
   std::thread thread_;  // Last: joined before anything above goes away.
@@ -280,6 +325,11 @@ class Session : private PageSink {
 
 // "draining"
 const char* ToString(SessionState state);
+
+// What the journal of a session tells that has ended, or cannot be resumed yet.
+SessionSnapshot SnapshotOf(SessionJournal& journal);
+// Its counters.
+SessionStats& StatsOf(SessionJournal& journal);
 
 }  // namespace pagelift
 

@@ -18,9 +18,6 @@ namespace {
 // room on that very source.
 constexpr absl::Duration kInstallPatience = absl::Milliseconds(5);
 constexpr absl::Duration kInstallPause = absl::Microseconds(20);
-// The event thread reads such an event itself. Until it has stopped mattering
-// others' faults wait.
-constexpr absl::Duration kEventThreadsPatience = absl::Microseconds(500);
 // A source that cannot serve now is asked again after this.
 constexpr absl::Duration kUnavailableRetry = absl::Milliseconds(100);
 
@@ -86,7 +83,7 @@ bool Session::InstallPatiently(const std::shared_ptr<AddressSpace>& space,
     const absl::Duration now = MonotonicNow();
     if (give_up == absl::InfiniteDuration()) {
       give_up =
-          now + (OnEventThread() ? kEventThreadsPatience : kInstallPatience);
+          now + (OnEventThread() ? options_.event_patience : kInstallPatience);
     }
     if (now >= give_up || !AwaitEvents(space)) {
       space->GiveBack(step);

@@ -41,43 +41,81 @@ absl::Status MapOf(const TaskDescription& task, PageMap& map) {
 void Session::OnConnect() {
   absl::StatusOr<FdChannel> channel = listener_->Accept(Wait::kDontWait);
   if (channel.status().code() == absl::StatusCode::kUnavailable) return;
+  if (channel.ok()) {
+    handoff_.emplace(*std::move(channel));
+    record_.handoff = handoff_->fd();
+  }
   // One restore, one connection.
-  loop_->Unwatch(listener_->fd());
-  listener_.reset();
+  CloseListener();
   if (!channel.ok()) {
     AbandonHandoff(channel.status());
     return;
   }
   SetState(SessionState::kServing);
-  handoff_.emplace(*std::move(channel));
   absl::Status watched = loop_->Watch(handoff_->fd(), [this] { OnHandoff(); });
   if (!watched.ok()) AbandonHandoff(watched);
   loop_->RunAfter(kHousekeeping, [this] { Housekeeping(); });
 }
 
+void Session::CloseListener() {
+  if (!listener_.has_value()) return;
+  record_.listener = -1;
+  loop_->Unwatch(listener_->fd());
+  listener_.reset();
+}
+
+void Session::CloseHandoff() {
+  if (!handoff_.has_value()) return;
+  record_.handoff = -1;
+  loop_->Unwatch(handoff_->fd());
+  handoff_.reset();
+}
+
+std::vector<std::unique_ptr<SpaceJournal>> Session::NoteReceived(
+    absl::Span<const HandoffEvent> events) {
+  std::vector<std::unique_ptr<SpaceJournal>> journals(events.size());
+  for (size_t i = 0; i < events.size(); ++i) {
+    if (const TaskArrived* task = std::get_if<TaskArrived>(&events[i])) {
+      journals[i] = journal_->Arrive(task->userfaultfd.get(), task->host_pid,
+                                     task->image_pid);
+    } else if (std::holds_alternative<RestoreFinished>(events[i])) {
+      record_.finished_ns = absl::GetCurrentTimeNanos();
+    }
+  }
+  const std::optional<CriuHandoff::Due> due = handoff_->due();
+  record_.task_due = due.has_value() ? due->image_pid : 0;
+  record_.sender = due.has_value() ? due->sender : 0;
+  record_.receiving = handoff_->in_word() ? 1 : 0;
+  return journals;
+}
+
 void Session::OnHandoff() {
   while (handoff_.has_value()) {
+    record_.receiving = 1;
     absl::StatusOr<std::vector<HandoffEvent>> events = handoff_->Receive();
     if (!events.ok()) {
       AbandonHandoff(events.status());
       return;
     }
+    std::vector<std::unique_ptr<SpaceJournal>> journals = NoteReceived(*events);
     if (events->empty()) return;
     absl::Status status;
-    for (HandoffEvent& event : *events) {
+    for (size_t i = 0; i < events->size(); ++i) {
+      HandoffEvent& event = (*events)[i];
       if (status.ok()) {
-        status = Take(event);
+        status = Take(event, std::move(journals[i]));
       } else {
-        Disbelieve(event);
+        Disbelieve(event, std::move(journals[i]));
       }
     }
     if (!status.ok()) AbandonHandoff(status);
   }
 }
 
-absl::Status Session::Take(HandoffEvent& event) {
+absl::Status Session::Take(HandoffEvent& event,
+                           std::unique_ptr<SpaceJournal> journal) {
   if (TaskArrived* task = std::get_if<TaskArrived>(&event)) {
-    return TakeTask(*task);
+    return TakeTask(*task, std::move(journal));
   }
   if (std::holds_alternative<RestoreFinished>(event)) {
     OnRestoreFinished();
@@ -87,7 +125,8 @@ absl::Status Session::Take(HandoffEvent& event) {
   return absl::OkStatus();  // Zombies have no memory.
 }
 
-absl::Status Session::TakeTask(TaskArrived& task) {
+absl::Status Session::TakeTask(TaskArrived& task,
+                               std::unique_ptr<SpaceJournal> journal) {
   absl::StatusOr<UserfaultFd> adopted =
       UserfaultFd::Adopt(std::move(task.userfaultfd));
   if (!adopted.ok()) {
@@ -106,7 +145,7 @@ absl::Status Session::TakeTask(TaskArrived& task) {
   absl::Status status = CheckTask(task.image_pid, uffd);
   if (status.ok()) status = MapOf(*description, map);
   if (!status.ok()) {
-    Freeze(std::move(uffd), std::move(pid));
+    Freeze(std::move(uffd), std::move(pid), std::move(journal));
     return status;
   }
   const size_t index =
@@ -117,9 +156,9 @@ absl::Status Session::TakeTask(TaskArrived& task) {
   for (PageRange region : description->lazy_regions) regions.Insert(region);
   LOG(Info) << "task " << task.image_pid << " (pid " << task.host_pid
             << " here): " << map.counts().missing.raw() << " lazy pages";
-  auto space = std::make_shared<AddressSpace>(
-      MemoryBehind(std::move(uffd)), std::move(map), std::move(regions),
-      std::move(pid), stats_);
+  std::shared_ptr<AddressSpace> space =
+      NewSpace(std::move(uffd), SpaceLayout(std::move(map), std::move(regions)),
+               std::move(pid), index, /*frozen=*/false, std::move(journal));
   lineage_of_[space.get()] = lineages_[index].get();
   lineages_[index]->Add(space);
   WatchSpace(space);
@@ -128,6 +167,23 @@ absl::Status Session::TakeTask(TaskArrived& task) {
     if (early_.size() == 1) FetchEarlyPages();
   }
   return absl::OkStatus();
+}
+
+std::shared_ptr<AddressSpace> Session::NewSpace(
+    UserfaultFd uffd, SpaceLayout layout, std::optional<PidFd> pid, size_t task,
+    bool frozen, std::unique_ptr<SpaceJournal> journal) {
+  SessionJournal::Space space;
+  space.uffd = uffd.fd();
+  space.task = static_cast<uint32_t>(task);
+  space.frozen = frozen;
+  if (pid.has_value()) {
+    space.pid = pid->pid();
+    space.pidfd = pid->fd();
+  }
+  if (journal != nullptr) journal_->Settle(*journal, space, layout);
+  return std::make_shared<AddressSpace>(MemoryBehind(std::move(uffd)),
+                                        std::move(layout), std::move(pid),
+                                        stats_, std::move(journal));
 }
 
 void Session::FetchEarlyPages() {
@@ -178,7 +234,8 @@ absl::Status Session::CheckTask(int32_t image_pid,
   return absl::OkStatus();
 }
 
-void Session::Disbelieve(HandoffEvent& event) {
+void Session::Disbelieve(HandoffEvent& event,
+                         std::unique_ptr<SpaceJournal> journal) {
   TaskArrived* task = std::get_if<TaskArrived>(&event);
   if (task == nullptr) return;
   absl::StatusOr<UserfaultFd> uffd =
@@ -188,13 +245,15 @@ void Session::Disbelieve(HandoffEvent& event) {
     return KeepOpen(std::move(task->userfaultfd), uffd.status());
   }
   Freeze(*std::move(uffd),
-         pid.ok() ? std::make_optional(*std::move(pid)) : std::nullopt);
+         pid.ok() ? std::make_optional(*std::move(pid)) : std::nullopt,
+         std::move(journal));
 }
 
-void Session::Freeze(UserfaultFd uffd, std::optional<PidFd> pid) {
-  auto space =
-      std::make_shared<AddressSpace>(MemoryBehind(std::move(uffd)), PageMap(),
-                                     RangeSet(), std::move(pid), stats_);
+void Session::Freeze(UserfaultFd uffd, std::optional<PidFd> pid,
+                     std::unique_ptr<SpaceJournal> journal) {
+  std::shared_ptr<AddressSpace> space =
+      NewSpace(std::move(uffd), SpaceLayout(), std::move(pid), /*task=*/0,
+               /*frozen=*/true, std::move(journal));
   {
     absl::MutexLock lock(&mu_);
     frozen_.push_back(space);
@@ -230,7 +289,9 @@ void Session::OnRestoreFinished() {
   finished_ = true;
   {
     absl::MutexLock lock(&mu_);
-    finished_at_ = absl::Now();
+    if (record_.finished_ns == 0) {
+      record_.finished_ns = absl::GetCurrentTimeNanos();
+    }
     state_ = SessionState::kDraining;
   }
   LOG(Info) << "restore in " << options_.work_dir << " finished, tasks run";
@@ -256,8 +317,7 @@ void Session::OnRestoreHungUp() {
     AbandonHandoff(WhyRestoreFailed());
     return;
   }
-  loop_->Unwatch(handoff_->fd());
-  handoff_.reset();
+  CloseHandoff();
 }
 
 void Session::AbandonHandoff(const absl::Status& why) {
@@ -265,17 +325,15 @@ void Session::AbandonHandoff(const absl::Status& why) {
   SetTrouble(std::string(why.message()));
   if (finished_) {
     // The tasks run: nothing that is said on the socket matters any more.
-    loop_->Unwatch(handoff_->fd());
-    handoff_.reset();
+    CloseHandoff();
     return;
   }
   if (handoff_.has_value()) {
     // Restore's next message fails, and it kills the tasks it has made. Until
     // they are gone their faults are answered.
-    loop_->Unwatch(handoff_->fd());
     handoff_->RefuseMore();
     DrainAbandonedHandoff();
-    handoff_.reset();
+    CloseHandoff();
   }
   SetState(SessionState::kFailed);
   EndIfNothingIsLeft();
@@ -297,7 +355,10 @@ void Session::DrainAbandonedHandoff() {
   while (true) {
     absl::StatusOr<std::vector<HandoffEvent>> events = handoff_->Receive();
     if (!events.ok() || events->empty()) return;
-    for (HandoffEvent& event : *events) Disbelieve(event);
+    std::vector<std::unique_ptr<SpaceJournal>> journals = NoteReceived(*events);
+    for (size_t i = 0; i < events->size(); ++i) {
+      Disbelieve((*events)[i], std::move(journals[i]));
+    }
   }
 }
 

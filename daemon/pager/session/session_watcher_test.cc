@@ -19,6 +19,13 @@ constexpr uint64_t kPage = 5;
 
 class WatcherTest : public HeldSessionTestBase {
  protected:
+  void Configure(Session::Options& options, FakePageSource& source) override {
+    HeldSessionTestBase::Configure(options, source);
+    // On a busy machine the thread whose event was read runs late. Nobody else
+    // waits here.
+    options.event_patience = kSoon;
+  }
+
   // A thread waits for kPage, of which the answer comes while nobody reads
   // events: after `before`, on the event thread.
   void AnswerAfter(const std::function<void()>& before) {

@@ -20,6 +20,13 @@ class Figures:
     pages_checked: int = 0
     processes: int = 0
     runs: int = 0
+    kills: int = 0
+    stalls_ms: list[float] = field(default_factory=list)
+
+    def add_kills(self, stalls_ms: list[float], kills: int) -> None:
+        """So many workers were killed, and targets waited so long for others."""
+        self.kills += kills
+        self.stalls_ms += stalls_ms
 
     def add_session(self, report: str) -> None:
         """Takes what `pagelift restore --json` says."""
@@ -48,6 +55,7 @@ class Figures:
         self.pages_checked += other.pages_checked
         self.processes += other.processes
         self.runs += other.runs
+        self.add_kills(other.stalls_ms, other.kills)
 
     def line(self) -> str:
         s = self.sessions
@@ -56,7 +64,17 @@ class Figures:
                 f"{self.processes} processes, {self.pages_checked} pages "
                 f"checked; {s['faults']} faults, {s['forks']} forks, "
                 f"{s['remaps']} remaps, {s['removes']} removes, "
-                f"{s['unmaps']} unmaps")
+                f"{s['unmaps']} unmaps" + self._kills())
+
+    def _kills(self) -> str:
+        if not self.kills:
+            return ""
+        stalls = sorted(self.stalls_ms)
+        told = f"; {self.kills} kills, {len(stalls)} of them of targets' workers"
+        if stalls:
+            told += (f", stall p50 {stalls[len(stalls) // 2]:.0f} p99 "
+                     f"{stalls[len(stalls) * 99 // 100]:.0f} ms")
+        return told
 
     def table(self) -> str:
         """All figures, a line each."""
@@ -65,6 +83,8 @@ class Figures:
                  f"{'processes forked':>28} {self.processes:>14,}"]
         lines += [f"{name.replace('_', ' '):>28} {value:>14,}"
                   for name, value in self.sessions.items()]
+        if self.kills:
+            lines.append(f"{'workers killed':>28} {self._kills()[2:]}")
         lines += [f"{'op ' + name.replace('_', ' '):>28} {value:>14,}"
                   f"   refused {self.refused[name]:,}"
                   for name, value in self.operations.items()]

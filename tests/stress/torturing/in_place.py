@@ -15,6 +15,7 @@ from harness.ways import EMBEDDED, start_when_ready, stop
 from harness.workloads import CommandedTarget
 
 from .figures import Figures
+from .worker_killer import WorkerKiller
 
 _SHIM = Path(__file__).with_name("criu_that_hands_over")
 _PORT = 27001
@@ -45,6 +46,11 @@ class Pager:
         if self._server is None:
             return f"criu:{self.images / name}"
         return f"grpc://{self._address}/{name}"
+
+    def kill_workers(self, mean_seconds: float, seed: int) -> WorkerKiller:
+        """Until that is closed."""
+        return WorkerKiller(self._daemon.pid(), mean_seconds, seed,
+                            self._scene.folder / "pageliftd.log")
 
     def userfaultfds(self) -> int:
         """How many the daemon holds."""
@@ -131,7 +137,8 @@ class InPlaceTarget:
         try:
             lazify = self._guest.start(
                 "lazify",
-                ["/bin/sh", "-c", f'exec "$@" <{work}/ask >{work}/answer', "sh",
+                ["/bin/sh", "-c", f'"$@" <{work}/ask >{work}/answer || '
+                 f'{{ echo failed >{work}/answer; exit 1; }}', "sh",
                  tools.stress("lazify"), "--pid", str(FIRST_TARGET_PID),
                  "--images", images], work / "lazify.log")
             stopped = _read_line(answer, lazify)

@@ -47,9 +47,10 @@ class AddressSpaceTestBase : public ::testing::Test {
     ASSERT_OK(map.Add({pages_.at(0), kInImage}, ImagePage(0)));
     RangeSet regions;
     regions.Insert(range);
-    space_ = std::make_shared<AddressSpace>(MemoryBehind(std::move(uffd)),
-                                            std::move(map), regions,
-                                            std::move(pid), stats_);
+    space_ = std::make_shared<AddressSpace>(
+        MemoryBehind(std::move(uffd)),
+        SpaceLayout(std::move(map), std::move(regions)), std::move(pid),
+        stats_);
   }
 
   // Reads and applies what is queued; the faults are in faults_.

@@ -1,0 +1,62 @@
+#ifndef PAGELIFT_DAEMON_PAGER_HOLDER_HOLDER_PAGE_H_
+#define PAGELIFT_DAEMON_PAGER_HOLDER_HOLDER_PAGE_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace pagelift {
+
+// What the holder and its workers know in common, in memory that outlives each
+// of them. docs/crash_safety.md says how they play together.
+//
+// The holder reads `upgrade_to` and whether there are sessions, and nothing
+// else that a worker has written. A version is only ever added to at the end;
+// anything else makes a new one.
+struct HolderPage {
+  static constexpr uint64_t kMagic = 0x315245444c4f4850;
+  static constexpr uint32_t kVersion = 1;
+  static constexpr size_t kMostSessions = 4096;
+  static constexpr size_t kMostInherited = 64;
+
+  uint64_t magic;
+  uint32_t version;
+  int32_t descriptor;  // Of this memory.
+  // What was open when the first holder started, and is nobody's to close. By
+  // identity, too: its number may have become another's since.
+  struct Inherited {
+    int32_t descriptor;  // -1: none.
+    uint64_t device;
+    uint64_t inode;
+  };
+  Inherited inherited[kMostInherited];
+  int32_t library;  // The worker's, open: as long as this holder lives they
+                    // are all of one version.
+
+  // --- The holder's --------------------------------------------------------
+  std::atomic<uint32_t> workers;     // Started so far.
+  std::atomic<uint32_t> crashes;     // Of them, have died.
+  std::atomic<int32_t> last_status;  // Of waitpid(2), of the latest of those.
+  std::atomic<int64_t> died_ns;      // CLOCK_MONOTONIC; 0: none has.
+  std::atomic<uint32_t> upgrades;
+
+  // --- The worker's --------------------------------------------------------
+  std::atomic<uint32_t> told_ready;     // Whoever started us knows.
+  std::atomic<int32_t> control;         // The descriptor that listens for
+                                        // commands, plus one; 0: none.
+  std::atomic<uint64_t> next_session;   // The number of its name.
+  std::atomic<uint32_t> wants_upgrade;  // To `upgrade_to`, when it has ended.
+  char upgrade_to[4096];                // A program like this one.
+  // Descriptors of sessions' journals, plus one; 0 is a free place.
+  std::atomic<int32_t> sessions[kMostSessions];
+};
+
+// What a worker is: a function of this name in the library beside the holder.
+// Returns what main() does. `page` is the caller's memory.
+using WorkerEntry = int(int argc, char* argv[], HolderPage* page);
+inline constexpr char kWorkerEntry[] = "pageliftd_worker";
+inline constexpr char kWorkerLibrary[] = "libpageliftd_worker.so";
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_DAEMON_PAGER_HOLDER_HOLDER_PAGE_H_

@@ -1,0 +1,44 @@
+#ifndef PAGELIFT_DAEMON_PAGER_JOURNAL_SESSION_JOURNALS_H_
+#define PAGELIFT_DAEMON_PAGER_JOURNAL_SESSION_JOURNALS_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "daemon/pager/holder/holder_page.h"
+#include "daemon/pager/journal/session_journal.h"
+
+namespace pagelift {
+
+// The journals of a worker's sessions, where the next worker finds them.
+//
+// Thread-safe.
+class SessionJournals {
+ public:
+  // `page` is shared with the holder, and outlives this; null: nobody will go
+  // on with anything.
+  explicit SessionJournals(HolderPage* page) : page_(page) {}
+
+  // Closes every descriptor that a worker has left which died, but what is
+  // named in a journal, and userfaultfds, whose targets read zeros if they are
+  // closed wrongly; then returns the journals. Before anything else is opened.
+  std::vector<std::unique_ptr<SessionJournal>> TakeOver();
+
+  // For "s1", "s2": never the same again.
+  uint64_t NextNumber();
+
+  // One is found by the next worker once it was entered, until its descriptor
+  // is forgotten, which is to be before it is closed.
+  absl::Status Enter(const SessionJournal& journal);
+  void Forget(int descriptor);
+
+ private:
+  HolderPage* const page_;
+  std::atomic<uint64_t> next_number_{1};  // Without a page.
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_DAEMON_PAGER_JOURNAL_SESSION_JOURNALS_H_

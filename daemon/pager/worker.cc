@@ -1,0 +1,17 @@
+// What pageliftd's holder loads into its worker.
+
+#include <optional>
+
+#include "daemon/pager/holder/holder_page.h"
+#include "daemon/pager/pager_options.h"
+#include "daemon/pager/run_pager.h"
+
+extern "C" __attribute__((visibility("default"))) int pageliftd_worker(
+    int argc, char* argv[], pagelift::HolderPage* page) {
+  pagelift::PagerOptions options;
+  if (std::optional<int> exit_code =
+          pagelift::ParsePagerOptions(argc, argv, &options)) {
+    return *exit_code;
+  }
+  return pagelift::RunPager(options, argv, page);
+}
