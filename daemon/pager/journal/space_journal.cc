@@ -58,6 +58,14 @@ SpaceJournal::SpaceJournal(SessionJournal& session, SpaceRecord& record,
       memory_(std::move(memory)),
       image_pages_(image_pages),
       most_ops_(MostOps(image_pages)) {
+  // A message is taken off its queue before it is written here. If we are
+  // killed at that moment, the kernel does not wait for a page to write it to.
+  // It is there from now on; that it stays is worth trying.
+  std::byte* const raw_page = memory_.data() + kRawAt;
+  reinterpret_cast<Word*>(raw_page)->fetch_or(0);
+  if (mlock(raw_page, kPageSize) != 0) {
+    LOG(Debug) << "a page for messages cannot be locked";
+  }
   absl::MutexLock lock(&mu_);
   appended_ = progress().ops;
   folded_to_ = appended_;

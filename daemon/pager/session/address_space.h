@@ -261,6 +261,7 @@ class AddressSpace : public MissingPages {
     return memory_ != nullptr && !gone() && !held();
   }
 
+  bool JournalAgrees() const ABSL_SHARED_LOCKS_REQUIRED(mu_);
   Answer ResolveZero(PageId page) ABSL_SHARED_LOCKS_REQUIRED(mu_);
   Answer AnswerOutcome(PageId page, const InstallResult& result)
       ABSL_SHARED_LOCKS_REQUIRED(mu_);

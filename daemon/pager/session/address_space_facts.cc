@@ -1,5 +1,7 @@
 // What can be checked of an address space from inside.
 
+#include <vector>
+
 #include "daemon/pager/session/address_space.h"
 
 namespace pagelift {
@@ -14,7 +16,20 @@ PageCount CountOf(const PageMap& map, PageState state) {
   return count;
 }
 
+std::vector<LayoutOp> OpsOf(const SpaceLayout& layout) {
+  std::vector<LayoutOp> ops;
+  layout.ForEachOp([&ops](const LayoutOp& op) { ops.push_back(op); });
+  return ops;
+}
+
 }  // namespace
+
+bool AddressSpace::JournalAgrees() const {
+  if (journal_ == nullptr || memory_ == nullptr) return true;
+  const absl::StatusOr<SpaceLayout> rebuilt = journal_->Rebuild();
+  return rebuilt.ok() && OpsOf(*rebuilt) == OpsOf(layout_) &&
+         rebuilt->map().counts().present == layout_.map().counts().present;
+}
 
 AddressSpaceFacts AddressSpace::Facts() const {
   AddressSpaceFacts facts;
@@ -33,6 +48,7 @@ AddressSpaceFacts AddressSpace::Facts() const {
                                         ? std::optional(location->state)
                                         : std::nullopt});
   }
+  facts.journal_agrees = JournalAgrees();
   if (memory_ != nullptr) {
     absl::StatusOr<UserfaultFdInfo> kernel = ReadFdInfo(fd_);
     if (kernel.ok()) facts.kernel = *kernel;

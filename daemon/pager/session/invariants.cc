@@ -34,6 +34,9 @@ std::vector<std::string> InvariantChecker::Check(const AddressSpaceFacts& facts,
     broken.push_back(
         Say("the map counts ", facts.counts, " and has ", facts.counted));
   }
+  if (!facts.journal_agrees) {
+    broken.push_back("another process would take the layout for another");
+  }
   if (facts.closed) {
     if (!facts.gone && PageCount(0) < NotThere(facts.counts)) {
       broken.push_back(

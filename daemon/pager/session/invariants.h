@@ -29,6 +29,9 @@ struct AddressSpaceFacts {
   PageStateCounts counted;  // and as its pages are.
   std::vector<Waiting> waiting;
   std::optional<UserfaultFdInfo> kernel;  // Nothing if it could not be asked.
+  // Whoever rebuilds the layout from the journal has the same; true if there is
+  // no journal.
+  bool journal_agrees = true;
 };
 
 // Finds out whether the invariants of docs/design.md are broken, as far as that

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from harness.namespaces import Failed, Host, Process
+from harness.workers import worker_of
 
 _SAMPLE_SECONDS = 0.1  # Seldom: this runs beside what is measured.
 _MEBIBYTE = 1 << 20
@@ -69,11 +70,20 @@ class Measured:
         # ru_maxrss would tell of this process, from before the exec.
         while not self._ended.wait(_SAMPLE_SECONDS):
             self._pid = self._pid or self._process.pid()
+            if not self._pid:
+                continue
+            # With its worker, if it has one.
+            pids = {self._pid, worker_of(self._pid)}
             with contextlib.suppress(OSError, KeyError):
-                text = Path(f"/proc/{self._pid}/status").read_text()
-                fields = dict(line.split(":", 1) for line in text.splitlines())
-                peak = _mebibytes(fields["VmHWM"])
-                private = _mebibytes(fields["RssAnon"])
+                peak = private = 0.0
+                for pid in pids:
+                    text = Path(f"/proc/{pid}/status").read_text()
+                    fields = dict(line.split(":", 1)
+                                  for line in text.splitlines())
+                    peak += _mebibytes(fields["VmHWM"])
+                    # The journals are shared memory.
+                    private += (_mebibytes(fields["RssAnon"])
+                                + _mebibytes(fields["RssShmem"]))
                 self.peak_mib = max(self.peak_mib, peak)
                 self.peak_private_mib = max(self.peak_private_mib, private)
 

@@ -15,6 +15,7 @@ from .images import copy_without_lazy_pages
 from .namespaces import Failed, Host, Process
 from .scene import Scene
 from .waiting import PATIENCE_SECONDS, wait_for_byte, wait_until
+from .workers import raise_if_crashed
 
 # Where the lazy pages come from.
 EMBEDDED = "embedded"  # The images, read on the destination host.
@@ -247,6 +248,7 @@ class PageliftRestoreWay(RestoreWay):
 
     def close(self) -> None:
         stop(self._daemon)
+        raise_if_crashed(self._scene.folder / "pageliftd.log")
         if self._server is not None:
             self._server.close()
 

@@ -17,6 +17,7 @@ from harness.namespaces import FIRST_TARGET_PID, Failed, Host, Process
 from harness.scene import Scene, copy_folder
 from harness.waiting import PATIENCE_SECONDS, wait_until
 from harness.ways import start_when_ready, stop
+from harness.workers import raise_if_crashed, worker_of
 from harness.workloads import CommandedTarget
 
 from . import usage
@@ -101,10 +102,11 @@ class Stage:
 
     @property
     def daemon_pid(self) -> int:
+        """Of the process that does the work."""
         pid = self._daemon.pid()
         if pid is None:
             raise Failed("pageliftd ended")
-        return pid
+        return worker_of(pid)
 
     def restore(self, prefetch: str, url: str) -> Restored:
         """Returns when the process runs. Thread-safe."""
@@ -200,6 +202,7 @@ class Stage:
         """Raises if anything has died."""
         for process in (self._daemon, self._link, self._server):
             stop(process)
+        raise_if_crashed(self._scene.folder / "pageliftd.log")
 
 
 def expect_complete(session: Session) -> None:

@@ -36,7 +36,9 @@ class Peaks(contextlib.AbstractContextManager["Peaks"]):
             lines = Path(f"/proc/{self._pid}/status").read_text().splitlines()
             fields = dict(line.split(":", 1) for line in lines)
             self.resident = _mebibytes(fields["VmHWM"])
-            self.private = max(self.private, _mebibytes(fields["RssAnon"]))
+            # The journals are shared memory.
+            self.private = max(self.private, _mebibytes(fields["RssAnon"])
+                               + _mebibytes(fields["RssShmem"]))
             self.threads = max(self.threads, int(fields["Threads"]))
 
 

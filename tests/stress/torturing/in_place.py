@@ -12,6 +12,7 @@ from harness.namespaces import FIRST_TARGET_PID, Failed, Host, Process
 from harness.scene import Scene
 from harness.waiting import PATIENCE_SECONDS, wait_until
 from harness.ways import EMBEDDED, start_when_ready, stop
+from harness.workers import raise_if_crashed
 from harness.workloads import CommandedTarget
 
 from .figures import Figures
@@ -71,6 +72,7 @@ class Pager:
             raise Failed(f"pageliftd holds {left} userfaultfds of processes "
                          "that are complete or gone")
         stop(self._daemon)
+        raise_if_crashed(self._scene.folder / "pageliftd.log")
         if self._server is not None:
             stop(self._server)
 
