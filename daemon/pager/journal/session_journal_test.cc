@@ -1,0 +1,130 @@
+#include "daemon/pager/journal/session_journal.h"
+
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/testing/status_matchers.h"
+#include "lib/base/unique_fd.h"
+
+namespace pagelift {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Not;
+
+constexpr PageCount kImage{10};
+
+SessionJournal::Space SpaceOf(int uffd) {
+  SessionJournal::Space space;
+  space.uffd = uffd;
+  return space;
+}
+
+class SessionJournalTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK_AND_ASSIGN(journal_, SessionJournal::Create(kImage));
+  }
+  void Crash() {
+    UniqueFd memory(dup(journal_->fd()));
+    ASSERT_OK_AND_ASSIGN(journal_, SessionJournal::Adopt(std::move(memory)));
+  }
+  std::vector<int> UserfaultFdsAfterACrash() {
+    Crash();
+    auto spaces = journal_->Spaces();
+    EXPECT_OK(spaces.status());
+    std::vector<int> uffds;
+    for (const auto& space : *spaces) uffds.push_back(space->record().uffd);
+    return uffds;
+  }
+
+  std::unique_ptr<SessionJournal> journal_;
+};
+
+TEST_F(SessionJournalTest, ParentsComeBeforeTheirChildrenWhateverTheirPlaces) {
+  auto first = journal_->Add(SpaceOf(11), SpaceLayout());
+  auto second = journal_->Add(SpaceOf(12), SpaceLayout());
+  first->BeginClosing();
+  first->EndClosing();
+  auto third = journal_->Add(SpaceOf(13), SpaceLayout());  // Where it was.
+  EXPECT_EQ(&third->record(), &first->record());
+  EXPECT_EQ(UserfaultFdsAfterACrash(), (std::vector<int>{12, 13}));
+  // And so on.
+  auto fourth = journal_->Add(SpaceOf(14), SpaceLayout());
+  EXPECT_EQ(UserfaultFdsAfterACrash(), (std::vector<int>{12, 13, 14}));
+}
+
+TEST_F(SessionJournalTest, OneThatWasBeingClosedIsForgotten) {
+  auto first = journal_->Add(SpaceOf(11), SpaceLayout());
+  auto second = journal_->Add(SpaceOf(12), SpaceLayout());
+  first->BeginClosing();
+  EXPECT_THAT(journal_->Descriptors(), Not(Contains(11)));
+  EXPECT_EQ(UserfaultFdsAfterACrash(), (std::vector<int>{12}));
+  EXPECT_FALSE(journal_->Has(11));
+  EXPECT_TRUE(journal_->Has(12));
+}
+
+TEST_F(SessionJournalTest, APlaceThatIsUsedAgainHasNothingOfWhoWasThere) {
+  auto first = journal_->Add(SpaceOf(11), SpaceLayout());
+  first->MarkInstalled({ImagePage(0), kImage});
+  first->Append({LayoutOp::Kind::kInsert, LayoutOp::Set::kVacated, 5, 5, 0});
+  first->Commit();
+  first->raw()[0] = std::byte{0x15};
+  first->BeginClosing();
+  first->EndClosing();
+  PageMap map;
+  ASSERT_OK(map.Add({PageId(1), kImage}, ImagePage(0)));
+  auto second =
+      journal_->Add(SpaceOf(12), SpaceLayout(std::move(map), RangeSet()));
+  EXPECT_EQ(second->messages(), 0u);
+  ASSERT_OK_AND_ASSIGN(SpaceLayout layout, second->Rebuild());
+  EXPECT_EQ(layout.map().counts().missing, kImage);
+  EXPECT_FALSE(layout.has_recent_moves());
+}
+
+TEST_F(SessionJournalTest, ATaskIsKnownBeforeItsLayoutIs) {
+  auto task = journal_->Arrive(11, 4711, 23);
+  EXPECT_THAT(journal_->Descriptors(), Contains(11));
+  Crash();
+  ASSERT_OK_AND_ASSIGN(auto spaces, journal_->Spaces());
+  ASSERT_EQ(spaces.size(), 1u);
+  const SpaceRecord& record = spaces[0]->record();
+  EXPECT_EQ(record.state, SpaceRecord::kArrived);
+  EXPECT_EQ(record.image_pid, 23);
+  EXPECT_EQ(record.pid, 4711);
+}
+
+TEST_F(SessionJournalTest, WhatTheSessionIsSurvives) {
+  SessionRecord& record = journal_->record();
+  record.name.Set("s7");
+  record.source.Set("grpc://host:1/name");
+  record.trouble.Set(std::string(5000, 'x'));
+  EXPECT_FALSE(record.name.Fits(std::string(64, 'x')));
+  record.finished_ns = 5;
+  journal_->counters()[0] = std::byte{9};
+  Crash();
+  SessionRecord& again = journal_->record();
+  EXPECT_EQ(again.name.Get(), "s7");
+  EXPECT_EQ(again.source.Get(), "grpc://host:1/name");
+  EXPECT_EQ(again.trouble.Get(), std::string(1023, 'x'));
+  EXPECT_EQ(again.finished_ns, 5);
+  EXPECT_EQ(again.listener, -1);
+  EXPECT_EQ(journal_->counters()[0], std::byte{9});
+}
+
+TEST_F(SessionJournalTest, AnotherVersionIsRefused) {
+  journal_->record().version = 99;
+  EXPECT_EQ(
+      SessionJournal::Adopt(UniqueFd(dup(journal_->fd()))).status().code(),
+      absl::StatusCode::kFailedPrecondition);
+}
+
+}  // namespace
+}  // namespace pagelift
