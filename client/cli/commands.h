@@ -12,6 +12,7 @@ int RestoreCommand(int argc, const char* const argv[]);
 int ServeCommand(int argc, const char* const argv[]);
 int StatusCommand(int argc, const char* const argv[]);
 int TuneCommand(int argc, const char* const argv[]);
+int UpgradeCommand(int argc, const char* const argv[]);
 int WorkingSetCommand(int argc, const char* const argv[]);
 
 }  // namespace pagelift

@@ -145,4 +145,21 @@ absl::Status DaemonClient::TuneSession(const v1::TuneSessionRequest& request) {
   }));
 }
 
+absl::StatusOr<v1::DaemonStatus> DaemonClient::GetDaemon() {
+  v1::GetDaemonRequest request;
+  v1::DaemonStatus response;
+  RETURN_IF_ERROR(
+      FromGrpc(Ask(kCallDeadline, [&](grpc::ClientContext& context) {
+        return stub_->GetDaemon(&context, request, &response);
+      })));
+  return response;
+}
+
+absl::Status DaemonClient::Upgrade(const v1::UpgradeRequest& request) {
+  v1::UpgradeResponse response;
+  return FromGrpc(Ask(kCallDeadline, [&](grpc::ClientContext& context) {
+    return stub_->Upgrade(&context, request, &response);
+  }));
+}
+
 }  // namespace pagelift

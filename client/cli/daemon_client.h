@@ -33,6 +33,8 @@ class DaemonClient {
   absl::StatusOr<v1::SessionStatus> GetSession(const std::string& session);
   absl::Status CancelSession(const std::string& session);
   absl::Status TuneSession(const v1::TuneSessionRequest& request);
+  absl::StatusOr<v1::DaemonStatus> GetDaemon();
+  absl::Status Upgrade(const v1::UpgradeRequest& request);
 
  private:
   using Call = absl::FunctionRef<grpc::Status(grpc::ClientContext&)>;

@@ -19,6 +19,8 @@ constexpr Command kCommands[] = {
     {"complete", pagelift::CompleteCommand,
      "wait until restored processes have all their memory"},
     {"tune", pagelift::TuneCommand, "change how a restore goes on"},
+    {"upgrade", pagelift::UpgradeCommand,
+     "replace a running daemon by another version, under its sessions"},
     {"inspect", pagelift::InspectCommand, "what a checkpoint holds"},
     {"workingset", pagelift::WorkingSetCommand,
      "what earlier restores of a checkpoint touched first"},

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -143,6 +144,23 @@ class PageliftdTest : public ::testing::Test {
       return now > 0 && now != worker;
     }));
   }
+  // Empty as long as nobody answers.
+  v1::DaemonStatus DaemonStatus() {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kSoon));
+    context.set_wait_for_ready(true);
+    v1::DaemonStatus status;
+    control_->GetDaemon(&context, {}, &status);
+    return status;
+  }
+  grpc::Status Upgrade(const std::string& program) {
+    v1::UpgradeRequest request;
+    request.set_program(program);
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + kSoon));
+    v1::UpgradeResponse response;
+    return control_->Upgrade(&context, request, &response);
+  }
   bool DaemonRuns() const { return waitpid(daemon_, nullptr, WNOHANG) == 0; }
 
   grpc::Status Open(const std::string& work_dir) {
@@ -256,6 +274,56 @@ TEST_F(PageliftdTest, ACrashWhileASessionWaitsForItsRestoreIsNotNoticed) {
   CrashWorker();
   target_.Finish();
   store_->Release();
+  for (uint64_t i = 0; i < kPages.raw(); ++i) {
+    ExpectImagePage(i, target_.thread());
+  }
+}
+
+TEST_F(PageliftdTest, AnUpgradeIsNoticedByNobody) {
+  target_.Restore(dir_.path());
+  target_.thread(1).StartRead(target_.page(5));
+  ASSERT_TRUE(target_.thread(1).WaitUntilBlocked());
+  TargetThread& child = target_.Fork(target_.thread());
+  const v1::DaemonStatus before = DaemonStatus();
+  EXPECT_EQ(before.holder_pid(), daemon_);
+  EXPECT_EQ(before.worker_pid(), Worker());
+  EXPECT_EQ(Upgrade("/bin/false").error_code(),
+            grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(Upgrade("pageliftd").error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(DaemonStatus().worker_pid(), before.worker_pid());
+  ASSERT_TRUE(Upgrade("").ok());
+  EXPECT_TRUE(Eventually([&] { return DaemonStatus().upgrades() == 1; }));
+  EXPECT_EQ(DaemonStatus().holder_pid(), daemon_);
+  EXPECT_NE(DaemonStatus().worker_pid(), before.worker_pid());
+  EXPECT_EQ(DaemonStatus().crashes(), 0u);
+  EXPECT_TRUE(target_.thread(1).is_blocked());
+  store_->Release();
+  EXPECT_TRUE(
+      HoldsPattern(target_.thread(1).Finish().page.data(), ImagePage(5)));
+  for (uint64_t i = 0; i < kPages.raw(); ++i) {
+    ExpectImagePage(i, target_.thread());
+    ExpectImagePage(i, child);
+  }
+}
+
+TEST_F(PageliftdTest, WhenTheHolderDiesItsWorkerBecomesOne) {
+  // Its worker is our child then.
+  ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  target_.Restore(dir_.path());
+  target_.thread(1).StartRead(target_.page(5));
+  ASSERT_TRUE(target_.thread(1).WaitUntilBlocked());
+  const pid_t worker = Worker();
+  ASSERT_EQ(kill(daemon_, SIGKILL), 0);
+  EXPECT_EQ(ExitCodeOfDaemon(), -1);
+  daemon_ = worker;
+  EXPECT_TRUE(
+      Eventually([&] { return DaemonStatus().holder_pid() == worker; }));
+  CrashWorker();
+  EXPECT_TRUE(target_.thread(1).is_blocked());
+  store_->Release();
+  EXPECT_TRUE(
+      HoldsPattern(target_.thread(1).Finish().page.data(), ImagePage(5)));
   for (uint64_t i = 0; i < kPages.raw(); ++i) {
     ExpectImagePage(i, target_.thread());
   }

@@ -63,6 +63,11 @@ std::optional<int> ParsePagerOptions(int argc, const char* const argv[],
   line.Add({"check-invariants", 0, "",
             "for tests: end at once, with a message, if an invariant is broken",
             &options->check_invariants});
+  line.Add(
+      {"can-replace", 0, "VERSIONS",
+       "only for `pagelift upgrade`: exit with 0 if this program can go on "
+       "with what a daemon of these versions has left",
+       &options->can_replace});
   line.Add({"log-file", 0, "FILE", "append the log to FILE; default: stderr",
             &options->log_file});
   line.Add({"log-level", 0, "LEVEL",

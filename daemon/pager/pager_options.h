@@ -25,6 +25,9 @@ struct PagerOptions {
   Compression compression = Compression::kAuto;
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;  // Empty: stderr.
+  // Only tells whether we can go on with what a daemon of these versions has
+  // left; see VersionsWeLeave().
+  std::string can_replace;
 };
 
 // Empty: go on. Otherwise main()'s result; the user has been told.

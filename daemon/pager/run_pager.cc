@@ -13,6 +13,8 @@
 #include "daemon/pager/control/control_door.h"
 #include "daemon/pager/control/control_service.h"
 #include "daemon/pager/control/session_registry.h"
+#include "daemon/pager/control/upgrade.h"
+#include "daemon/pager/holder_watch.h"
 #include "daemon/pager/journal/session_journal.h"
 #include "daemon/pager/journal/session_journals.h"
 #include "daemon/pager/source/source_opener.h"
@@ -50,6 +52,11 @@ void TellOfTheWorkerBefore(const HolderPage& page, const Journals& journals) {
       journals.begin(), journals.end(),
       [](const auto& journal) { return journal->record().ended_ns == 0; });
   const int status = page.last_status;
+  if (status == -1) {
+    LOG(Info) << "this process has taken the place of another; it goes on with "
+              << sessions << " sessions";
+    return;
+  }
   LOG(Error) << "the process before this one ended "
              << (WIFSIGNALED(status)
                      ? absl::StrCat("by signal ", WTERMSIG(status))
@@ -58,7 +65,7 @@ void TellOfTheWorkerBefore(const HolderPage& page, const Journals& journals) {
              << sessions << " sessions";
 }
 
-absl::Status Serve(const PagerOptions& options, HolderPage* page,
+absl::Status Serve(const PagerOptions& options, char* argv[], HolderPage* page,
                    Journals journals, StopSignals& signals) {
   TellOfTheWorkerBefore(*page, journals);
   RouteGrpcLog();
@@ -75,7 +82,10 @@ absl::Status Serve(const PagerOptions& options, HolderPage* page,
       [source](const std::string& url) { return OpenSource(url, source); },
       sessions);
   registry.GoOn(std::move(journals));
-  ControlService service(registry);
+  Upgrade upgrade(*page);
+  ControlService service(registry, *page, upgrade);
+  ASSIGN_OR_RETURN(const std::unique_ptr<HolderWatch> watch,
+                   HolderWatch::Start(argv, *page));
   grpc::ServerBuilder builder;
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
@@ -102,11 +112,12 @@ absl::Status Serve(const PagerOptions& options, HolderPage* page,
 
 }  // namespace
 
-int RunPager(const PagerOptions& options, char* /*argv*/[], HolderPage* page) {
+int RunPager(const PagerOptions& options, char* argv[], HolderPage* page) {
   Journals journals = SessionJournals(page).TakeOver();
   return RunService("pageliftd", {options.log_file, options.log_level},
                     [&](StopSignals& signals) {
-                      return Serve(options, page, std::move(journals), signals);
+                      return Serve(options, argv, page, std::move(journals),
+                                   signals);
                     });
 }
 

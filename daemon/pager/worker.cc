@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "daemon/pager/control/upgrade.h"
 #include "daemon/pager/holder/holder_page.h"
 #include "daemon/pager/pager_options.h"
 #include "daemon/pager/run_pager.h"
@@ -12,6 +13,9 @@ extern "C" __attribute__((visibility("default"))) int pageliftd_worker(
   if (std::optional<int> exit_code =
           pagelift::ParsePagerOptions(argc, argv, &options)) {
     return *exit_code;
+  }
+  if (!options.can_replace.empty()) {
+    return options.can_replace == pagelift::VersionsWeLeave() ? 0 : 1;
   }
   return pagelift::RunPager(options, argv, page);
 }

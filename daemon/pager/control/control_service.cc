@@ -1,5 +1,7 @@
 #include "daemon/pager/control/control_service.h"
 
+#include <unistd.h>
+
 #include <string>
 #include <vector>
 
@@ -49,6 +51,24 @@ grpc::Status ControlService::TuneSession(
     v1::TuneSessionResponse* /*response*/) {
   SayThatItIsUs(*context);
   return ToGrpc(registry_.Tune(*request));
+}
+
+grpc::Status ControlService::GetDaemon(grpc::ServerContext* context,
+                                       const v1::GetDaemonRequest* /*request*/,
+                                       v1::DaemonStatus* response) {
+  SayThatItIsUs(*context);
+  response->set_holder_pid(page_.holder);
+  response->set_worker_pid(getpid());
+  response->set_crashes(page_.crashes);
+  response->set_upgrades(page_.upgrades);
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlService::Upgrade(grpc::ServerContext* context,
+                                     const v1::UpgradeRequest* request,
+                                     v1::UpgradeResponse* /*response*/) {
+  SayThatItIsUs(*context);
+  return ToGrpc(upgrade_.Begin(request->program()));
 }
 
 }  // namespace pagelift

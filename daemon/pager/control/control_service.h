@@ -2,6 +2,8 @@
 #define PAGELIFT_DAEMON_PAGER_CONTROL_CONTROL_SERVICE_H_
 
 #include "daemon/pager/control/session_registry.h"
+#include "daemon/pager/control/upgrade.h"
+#include "daemon/pager/holder/holder_page.h"
 #include "pagelift/v1/control.grpc.pb.h"
 
 namespace pagelift {
@@ -9,8 +11,10 @@ namespace pagelift {
 // pagelift.v1.Control over a session registry. Thread-safe.
 class ControlService final : public v1::Control::Service {
  public:
-  // `registry` must outlive the service.
-  explicit ControlService(SessionRegistry& registry) : registry_(registry) {}
+  // All must outlive the service.
+  ControlService(SessionRegistry& registry, const HolderPage& page,
+                 pagelift::Upgrade& upgrade)
+      : registry_(registry), page_(page), upgrade_(upgrade) {}
 
   grpc::Status OpenSession(grpc::ServerContext* context,
                            const v1::OpenSessionRequest* request,
@@ -24,9 +28,17 @@ class ControlService final : public v1::Control::Service {
   grpc::Status TuneSession(grpc::ServerContext* context,
                            const v1::TuneSessionRequest* request,
                            v1::TuneSessionResponse* response) override;
+  grpc::Status GetDaemon(grpc::ServerContext* context,
+                         const v1::GetDaemonRequest* request,
+                         v1::DaemonStatus* response) override;
+  grpc::Status Upgrade(grpc::ServerContext* context,
+                       const v1::UpgradeRequest* request,
+                       v1::UpgradeResponse* response) override;
 
  private:
   SessionRegistry& registry_;
+  const HolderPage& page_;
+  pagelift::Upgrade& upgrade_;
 };
 
 }  // namespace pagelift

@@ -170,10 +170,10 @@ class Holder {
         if (stop_signal_ != 0) kill(worker_, stop_signal_);
         const int status = AwaitWorker();
         if (page_->wants_upgrade != 0) {
-          page_->wants_upgrade = 0;
-          ++page_->upgrades;
+          page_->last_status = -1;
           BecomeHolder(page_->upgrade_to, argv_, *page_);
           Complain(page_->upgrade_to);
+          page_->wants_upgrade = 0;
         } else if (WIFEXITED(status) && !AnySession(*page_)) {
           return WEXITSTATUS(status);
         }
@@ -232,10 +232,19 @@ class Holder {
 }  // namespace
 
 int RunHolder(int argc, char* argv[]) {
+  const bool goes_on = getenv(kPageVariable) != nullptr;
   HolderPage* const page = OpenPage();
   if (page == nullptr) {
     Complain("cannot set up the memory that is shared with the worker");
+    // What we hold must stay open, though nobody will serve it.
+    while (goes_on) pause();
     return 1;
+  }
+  page->holder = getpid();
+  if (page->wants_upgrade.exchange(0) != 0) {
+    ++page->upgrades;
+  } else if (goes_on) {
+    page->last_status = SIGKILL;  // The holder's, and we were its worker.
   }
   const std::string library = LibraryBesideUs();
   page->library = open(library.c_str(), O_RDONLY | O_CLOEXEC);

@@ -34,10 +34,12 @@ struct HolderPage {
                     // are all of one version.
 
   // --- The holder's --------------------------------------------------------
-  std::atomic<uint32_t> workers;     // Started so far.
-  std::atomic<uint32_t> crashes;     // Of them, have died.
-  std::atomic<int32_t> last_status;  // Of waitpid(2), of the latest of those.
-  std::atomic<int64_t> died_ns;      // CLOCK_MONOTONIC; 0: none has.
+  std::atomic<int32_t> holder;    // Its process.
+  std::atomic<uint32_t> workers;  // Started so far.
+  std::atomic<uint32_t> crashes;  // Of them, have died.
+  // Of waitpid(2), of the worker before this one; -1: it did not crash.
+  std::atomic<int32_t> last_status;
+  std::atomic<int64_t> died_ns;  // CLOCK_MONOTONIC; 0: none has.
   std::atomic<uint32_t> upgrades;
 
   // --- The worker's --------------------------------------------------------
