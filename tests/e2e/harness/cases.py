@@ -119,7 +119,7 @@ def restore_and_verify(scene: Scene, checkpoint: Checkpoint,
                        way: ways.RestoreWay, workload: Workload) -> str:
     """One restore, its program verified while memory arrives and after. Returns
     what both said; the last line is the way's own report, if it makes one."""
-    with _guest(scene, checkpoint) as (guest, folder):
+    with guest_of(scene, checkpoint) as (guest, folder):
         work = folder / "work"
         state = folder / "state"
         restore = way.restore(guest, work)
@@ -163,7 +163,8 @@ class Watch:
 
 
 @contextlib.contextmanager
-def _guest(scene: Scene, checkpoint: Checkpoint) -> Iterator[tuple[Host, Path]]:
+def guest_of(scene: Scene,
+             checkpoint: Checkpoint) -> Iterator[tuple[Host, Path]]:
     """A guest of the destination host that sees the target's state folder as
     it was at the checkpoint, and a folder for both."""
     name = scene.next_restore_name()
