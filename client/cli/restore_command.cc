@@ -139,6 +139,9 @@ absl::StatusOr<Restored> Restore(const RestoreOptions& options, Plan& plan) {
   request.set_expected_content_id(plan.content_id);
   request.set_prefetch(ToString(options.prefetch));
   request.set_record(options.record);
+  request.set_when_unavailable(ToString(options.when_unavailable));
+  request.set_unavailable_after_ms(static_cast<uint64_t>(
+      absl::ToInt64Milliseconds(options.unavailable_after)));
   phase.emplace(terminal, absl::StrCat("opening ", plan.source));
   ASSIGN_OR_RETURN(v1::OpenSessionResponse opened, client.OpenSession(request));
   phase.emplace(terminal, "criu restores");

@@ -1,7 +1,11 @@
 #include "client/cli/restore_options.h"
 
+#include <string>
+
+#include "absl/status/status.h"
 #include "client/cli/prefetch_option.h"
 #include "lib/base/command_line.h"
+#include "lib/base/status_macros.h"
 
 namespace pagelift {
 
@@ -33,6 +37,18 @@ std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
             "touches is recorded for later restores; then go on as --prefetch "
             "says",
             &options->record});
+  line.Add({"unavailable-after", 0, "DURATION",
+            "how long somebody may wait for a page, and nothing come, before "
+            "--when-unavailable is done (30s, 5m); default: for ever",
+            &options->unavailable_after});
+  line.Add({"when-unavailable", 0, "ACTION",
+            "freeze, it waits on (default); poison, what is missing raises "
+            "SIGBUS when it is touched, for good; kill",
+            [options](const std::string& value) -> absl::Status {
+              ASSIGN_OR_RETURN(options->when_unavailable,
+                               ParseWhenUnavailable(value));
+              return absl::OkStatus();
+            }});
   line.Add({"wait", 0, "",
             "return when all memory has arrived, not when the process runs",
             &options->wait});
@@ -57,6 +73,12 @@ std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
   }
   if (options->images.empty()) {
     return line.Complain("--images DIR is needed: the checkpoint to restore");
+  }
+  const bool acts = options->when_unavailable != WhenUnavailable::kFreeze;
+  if (acts != (options->unavailable_after > absl::ZeroDuration())) {
+    return line.Complain(
+        "--unavailable-after DURATION and --when-unavailable poison or kill "
+        "belong together");
   }
   if (options->wait && options->prefetch.kind == PrefetchMode::Kind::kOff) {
     return line.Complain(

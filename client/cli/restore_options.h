@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "daemon/pager/pager_options.h"
+#include "daemon/pager/session/lost_source.h"
 #include "lib/prefetch/prefetch_mode.h"
 
 namespace pagelift {
@@ -19,6 +21,8 @@ struct RestoreOptions {
   std::string control = kDefaultControlSocket;
   PrefetchMode prefetch;
   bool record = false;
+  WhenUnavailable when_unavailable = WhenUnavailable::kFreeze;
+  absl::Duration unavailable_after;  // Zero: never.
   bool wait = false;
   bool json = false;
   std::vector<std::string> criu_options;

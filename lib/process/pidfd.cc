@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <utility>
 
 #include "lib/base/sys_error.h"
@@ -18,6 +19,13 @@ absl::StatusOr<PidFd> PidFd::Open(pid_t pid) {
   UniqueFd fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (!fd.valid()) return SysError("pidfd_open ", pid);
   return PidFd(std::move(fd), pid);
+}
+
+absl::Status PidFd::Kill() const {
+  if (syscall(SYS_pidfd_send_signal, fd_.get(), SIGKILL, nullptr, 0) != 0) {
+    return SysError("kill process ", pid_);
+  }
+  return absl::OkStatus();
 }
 
 bool PidFd::HasExited() const {

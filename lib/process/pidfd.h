@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/base/unique_fd.h"
 
@@ -27,6 +28,9 @@ class PidFd {
 
   // Whether the process has ended; also true of a zombie.
   bool HasExited() const;
+
+  // SIGKILL. kNotFound if it has ended already.
+  absl::Status Kill() const;
 
   int fd() const { return fd_.get(); }  // Readable once it has exited; ours.
   // The number at the time of Open(): to print, and for /proc while

@@ -22,6 +22,15 @@ uint64_t Us(absl::Duration d) {
   return static_cast<uint64_t>(absl::ToInt64Microseconds(d));
 }
 
+LostSource LostSourceOf(const SessionRecord& record) {
+  LostSource lost;
+  lost.action = static_cast<WhenUnavailable>(record.when_unavailable);
+  if (record.unavailable_after_ms > 0) {
+    lost.after = absl::Milliseconds(record.unavailable_after_ms);
+  }
+  return lost;
+}
+
 absl::Status Stopping() {
   return absl::UnavailableError(
       "the daemon is stopping and takes no new sessions");
@@ -105,9 +114,11 @@ void SessionRegistry::Forget(std::unique_ptr<SessionJournal> journal) {
   if (journal != nullptr) journals_.Forget(journal->fd());
 }
 
-Session::Options SessionRegistry::OptionsOf(const std::string& work_dir,
-                                            PrefetchMode prefetch) const {
+Session::Options SessionRegistry::OptionsOf(
+    const std::string& work_dir, PrefetchMode prefetch,
+    const LostSource& lost_source) const {
   Session::Options options;
+  options.lost_source = lost_source;
   options.work_dir = work_dir;
   options.prefetch = prefetch;
   options.check_invariants = options_.check_invariants;
@@ -169,7 +180,8 @@ void SessionRegistry::GoOnWith(const std::string& name) {
       PrefetchMode::Parse(record->prefetch.Get());
   const std::string url = record->source.Get();
   Session::Options options =
-      OptionsOf(record->work_dir.Get(), wanted.ok() ? *wanted : prefetch);
+      OptionsOf(record->work_dir.Get(), wanted.ok() ? *wanted : prefetch,
+                LostSourceOf(*record));
   absl::MutexLock lock(&mu_);
   Orphan& orphan = orphans_.at(name);
   absl::StatusOr<std::unique_ptr<Session>> session = Session::Resume(
@@ -217,8 +229,13 @@ absl::StatusOr<v1::OpenSessionResponse> SessionRegistry::Open(
   if (!request.prefetch().empty()) {
     ASSIGN_OR_RETURN(prefetch, PrefetchMode::Parse(request.prefetch()));
   }
-  Session::Options options = OptionsOf(request.work_dir(), prefetch);
-  options.record = request.record();
+  ASSIGN_OR_RETURN(const WhenUnavailable action,
+                   ParseWhenUnavailable(request.when_unavailable()));
+  if (action != WhenUnavailable::kFreeze &&
+      request.unavailable_after_ms() == 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(ToString(action), " after how long?"));
+  }
   ASSIGN_OR_RETURN(std::unique_ptr<SessionJournal> journal,
                    SessionJournal::Create(source->description().page_count));
   SessionRecord& record = journal->record();
@@ -230,6 +247,11 @@ absl::StatusOr<v1::OpenSessionResponse> SessionRegistry::Open(
     return absl::InvalidArgumentError(
         "the source, or the work directory, is longer than 4095 bytes");
   }
+  record.when_unavailable = static_cast<uint32_t>(action);
+  record.unavailable_after_ms = request.unavailable_after_ms();
+  Session::Options options =
+      OptionsOf(request.work_dir(), prefetch, LostSourceOf(record));
+  options.record = request.record();
   record.name.Set(name);
   record.request_id.Set(request.request_id());
   record.source.Set(request.source());

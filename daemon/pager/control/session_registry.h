@@ -19,6 +19,7 @@
 #include "daemon/pager/holder/holder_page.h"
 #include "daemon/pager/journal/session_journal.h"
 #include "daemon/pager/journal/session_journals.h"
+#include "daemon/pager/session/lost_source.h"
 #include "daemon/pager/session/session.h"
 #include "lib/prefetch/prefetch_mode.h"
 #include "lib/source/page_source.h"
@@ -100,8 +101,8 @@ class SessionRegistry {
   // The session that was opened for it.
   std::optional<v1::OpenSessionResponse> FindRequest(
       const std::string& request_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  Session::Options OptionsOf(const std::string& work_dir,
-                             PrefetchMode prefetch) const;
+  Session::Options OptionsOf(const std::string& work_dir, PrefetchMode prefetch,
+                             const LostSource& lost_source) const;
   // Until the session `name` is gone on with.
   void GoOnWith(const std::string& name) ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::unique_ptr<PageSource>> Reopen(SessionRecord& record);

@@ -69,6 +69,9 @@ struct SessionRecord {
   std::atomic<int32_t> sender;    // Of that task.
   std::atomic<uint32_t> failed;
   SharedText<1024> trouble;
+  // LostSource: milliseconds, 0 for never; WhenUnavailable.
+  uint64_t unavailable_after_ms;
+  uint32_t when_unavailable;
 };
 static_assert(sizeof(SessionRecord) < 12 << 10);
 

@@ -83,6 +83,7 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
       owners_(std::move(owners)),
       loop_(std::move(loop)),
       listener_(std::move(listener)),
+      last_arrival_(absl::ToInt64Nanoseconds(MonotonicNow())),
       recording_first_(options_.record && !resumed) {
   if (!resumed) record_.opened_ns = absl::GetCurrentTimeNanos();
   if (listener_.has_value()) record_.listener = listener_->fd();

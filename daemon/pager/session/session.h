@@ -26,6 +26,7 @@
 #include "daemon/pager/session/image_owners.h"
 #include "daemon/pager/session/invariants.h"
 #include "daemon/pager/session/lineage.h"
+#include "daemon/pager/session/lost_source.h"
 #include "daemon/pager/session/prefetcher.h"
 #include "daemon/pager/session/restore_recorder.h"
 #include "daemon/pager/session/session_stats.h"
@@ -85,6 +86,8 @@ class Session : private PageSink {
     bool check_invariants = false;
     // How long a fault may wait before that takes it for forgotten.
     absl::Duration patience = absl::Seconds(30);
+    // When the targets are given up.
+    LostSource lost_source;
     // How long the event thread waits for an event that it has read to stop
     // mattering, before it asks for the pages anew. Others' faults wait.
     absl::Duration event_patience = absl::Microseconds(500);
@@ -246,6 +249,8 @@ class Session : private PageSink {
   void CheckComplete();
   bool TryDetach(const std::shared_ptr<AddressSpace>& space);
   void Housekeeping();
+  // Does what the options say, once, if nothing comes any more.
+  void CheckSourceLost();
   // If the options say so.
   void CheckInvariants();
   void CheckInvariants(const AddressSpace& space);
@@ -303,6 +308,7 @@ class Session : private PageSink {
   ForkedChildren children_;
   absl::Duration look_backoff_;  // Zero: no look is planned.
   bool finished_ = false;        // Restore said so.
+  bool gave_up_ = false;         // The source.
 
   // In which order an earlier restore touched the pages of each task; empty
   // where nothing is known.
@@ -310,6 +316,8 @@ class Session : private PageSink {
   std::unique_ptr<Prefetcher> prefetcher_;
   // Of a restore that is recorded, as long as it is open.
   std::optional<RestoreRecorder> recorder_;
+  // MonotonicNow(), in nanoseconds, when something has come.
+  std::atomic<int64_t> last_arrival_;
   // Nothing is prefetched until it has settled.
   std::atomic<bool> recording_first_;
 

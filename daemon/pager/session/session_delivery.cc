@@ -24,6 +24,8 @@ constexpr absl::Duration kUnavailableRetry = absl::Milliseconds(100);
 }  // namespace
 
 void Session::OnPages(const PageBatch& batch) {
+  last_arrival_.store(absl::ToInt64Nanoseconds(MonotonicNow()),
+                      std::memory_order_relaxed);
   owners_.ForEach(batch.range, [&](ImageRange part, size_t task) {
     Deliver(*lineages_[task], part, batch);
   });

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "daemon/pager/session/session.h"
@@ -238,10 +239,38 @@ void Session::Housekeeping() {
   }
   CheckRecording();
   CheckInvariants();
+  CheckSourceLost();
   BuryFrozen();
   if (!finished_ && source_->is_gone()) OnSourceGone();
   if (!has_ended()) {
     loop_->RunAfter(kHousekeeping, [this] { Housekeeping(); });
+  }
+}
+
+void Session::CheckSourceLost() {
+  const LostSource& lost = options_.lost_source;
+  if (gave_up_ || lost.action == WhenUnavailable::kFreeze) return;
+  absl::Time since = absl::InfiniteFuture();
+  for (const std::shared_ptr<AddressSpace>& space : LiveSpaces()) {
+    since = std::min(since, space->waiting().OldestSince());
+  }
+  const absl::Duration nothing_for =
+      MonotonicNow() - absl::Nanoseconds(last_arrival_.load());
+  if (!lost.IsLost(absl::Now() - since, nothing_for)) return;
+  gave_up_ = true;
+  const std::string why =
+      absl::StrCat("nothing has come for ", absl::FormatDuration(nothing_for),
+                   ", and the targets were given up (", ToString(lost.action),
+                   ")");
+  LOG(Error) << "session in " << options_.work_dir << ": " << why;
+  SetTrouble(why);
+  const ImageRange all{ImagePage(0), source_->description().page_count};
+  const bool kill = lost.action == WhenUnavailable::kKill;
+  if (kill) SetState(SessionState::kFailed);
+  for (const std::shared_ptr<AddressSpace>& space : LiveSpaces()) {
+    // A forked child may not be known by its process.
+    if (kill && space->pid().has_value() && space->pid()->Kill().ok()) continue;
+    space->Lose(all);
   }
 }
 

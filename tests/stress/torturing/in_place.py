@@ -163,7 +163,7 @@ class InPlaceTarget:
              tools.pagelift("pagelift"), "restore", "--images", images,
              "--source", self._pager.source_of(name), "--work-dir", work,
              "--criu", _SHIM, "--control", self._pager.control, "--wait",
-             "--json"], work / "restore.log")
+             "--json"], work / "pagelift.log")
         try:
             code = restoring.wait(PATIENCE_SECONDS)
         except Exception as error:
@@ -171,7 +171,7 @@ class InPlaceTarget:
                          f"{self._status()}") from error
         if code != 0:
             raise Failed(f"pagelift restore exited with {code}: "
-                         f"{(work / 'restore.log').read_text()}")
+                         f"{(work / 'pagelift.log').read_text()}")
         report = output.read_text()
         if json.loads(report)["state"] != "complete":
             raise Failed(f"the session did not complete: {report}")
