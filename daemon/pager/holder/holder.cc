@@ -22,6 +22,7 @@
 #include <thread>
 
 #include "daemon/pager/holder/holder_page.h"
+#include "daemon/pager/holder/open_descriptors.h"
 #include "daemon/pager/holder/replace_holder.h"
 
 namespace pagelift {
@@ -58,9 +59,9 @@ HolderPage* Map(int fd) {
 void NoteInherited(HolderPage& page) {
   size_t count = 0;
   for (HolderPage::Inherited& entry : page.inherited) entry.descriptor = -1;
-  const int limit = static_cast<int>(std::min(sysconf(_SC_OPEN_MAX), 65536L));
-  for (int fd = 0; fd < limit && count < HolderPage::kMostInherited; ++fd) {
+  for (int fd : OpenDescriptors()) {
     struct stat file;
+    if (count == HolderPage::kMostInherited) break;
     if (fd == page.descriptor || fstat(fd, &file) != 0) continue;
     page.inherited[count++] = {fd, file.st_dev, file.st_ino};
   }

@@ -1,6 +1,5 @@
 #include "daemon/pager/journal/session_journals.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -9,7 +8,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <set>
@@ -18,23 +16,12 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "daemon/pager/holder/open_descriptors.h"
 #include "lib/base/log.h"
 #include "lib/base/unique_fd.h"
 
 namespace pagelift {
 namespace {
-
-std::vector<int> OpenDescriptors() {
-  std::vector<int> open;
-  DIR* const folder = opendir("/proc/thread-self/fd");
-  CHECK(folder != nullptr) << "cannot list our descriptors";
-  while (const dirent* entry = readdir(folder)) {
-    const int fd = atoi(entry->d_name);
-    if (entry->d_name[0] != '.' && fd != dirfd(folder)) open.push_back(fd);
-  }
-  closedir(folder);
-  return open;
-}
 
 bool IsUserfaultFd(int fd) {
   char target[64] = {};
