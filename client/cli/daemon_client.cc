@@ -26,6 +26,7 @@ constexpr absl::Duration kCallDeadline = absl::Seconds(60);
 // but one that crashes again and again waits for some seconds.
 constexpr absl::Duration kRestartPatience = absl::Seconds(15);
 constexpr int kReconnectMs = 20;
+constexpr int kConnectMs = 2000;
 constexpr absl::Duration kBetweenTries = absl::Milliseconds(20);
 
 // For as long as a daemon lives its socket takes connections.
@@ -62,7 +63,8 @@ absl::StatusOr<DaemonClient> DaemonClient::Connect(const std::string& socket) {
   grpc::ChannelArguments args;
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectMs);
-  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectMs);
+  // How long a connection may take; the name tells less.
+  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMs);
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 10 * kReconnectMs);
   std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(
       absl::StrCat("unix:", socket), grpc::InsecureChannelCredentials(), args);
