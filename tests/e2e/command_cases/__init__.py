@@ -3,6 +3,6 @@
 from . import (complete, inspect, lazy_pages, serve, status, tune, unavailable,
                workingset)
 
+# The last leave sessions that have failed.
 CASES = [*lazy_pages.CASES, *serve.CASES, *inspect.CASES, *status.CASES,
-         *complete.CASES, *tune.CASES, *unavailable.CASES,
-         *workingset.CASES]
+         *complete.CASES, *tune.CASES, *workingset.CASES, *unavailable.CASES]
