@@ -93,7 +93,7 @@ absl::Status Serve(const PagerOptions& options, char* argv[], HolderPage* page,
       FdListener listener,
       ControlDoor::Listen(options.control, UniqueFd(page->control - 1)));
   page->control = listener.fd() + 1;
-  ASSIGN_OR_RETURN(const std::unique_ptr<ControlDoor> door,
+  ASSIGN_OR_RETURN(std::unique_ptr<ControlDoor> door,
                    ControlDoor::Open(listener, *server));
   LOG(Info) << "control socket at " << options.control;
   if (page->told_ready.exchange(1) == 0) {
@@ -105,6 +105,7 @@ absl::Status Serve(const PagerOptions& options, char* argv[], HolderPage* page,
     LOG(Info) << "stopping when all targets have all their memory";
   }
   registry.WaitUntilIdle();
+  door.reset();  // It gives connections to the server.
   server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(1)));
   LOG(Info) << "stopped";
   return absl::OkStatus();

@@ -141,6 +141,9 @@ void SessionRegistry::GoOn(
       Forget(std::move(journal));  // Whoever opened it was told of no success.
     } else {
       Orphan& orphan = orphans_[name];
+      orphan.status = DescribeJournal(*journal);
+      orphan.request_id = record.request_id.Get();
+      orphan.content_id = record.content_id.Get();
       orphan.journal = std::move(journal);
       orphan.waiter = std::thread([this, name] { GoOnWith(name); });
     }
@@ -157,39 +160,39 @@ absl::StatusOr<std::unique_ptr<PageSource>> SessionRegistry::Reopen(
 }
 
 void SessionRegistry::GoOnWith(const std::string& name) {
-  SessionRecord* record;
+  std::unique_ptr<SessionJournal> journal;
   {
     absl::MutexLock lock(&mu_);
-    record = &orphans_.at(name).journal->record();
+    journal = std::move(orphans_.at(name).journal);
   }
+  SessionRecord& record = journal->record();
   absl::Duration pause = options_.first_reopen;
-  absl::StatusOr<std::unique_ptr<PageSource>> source = Reopen(*record);
+  absl::StatusOr<std::unique_ptr<PageSource>> source = Reopen(record);
   while (!source.ok()) {
     LOG(Warning) << "session " << name << " cannot be gone on with yet: "
                  << source.status().message();
     {
       absl::MutexLock lock(&mu_);
-      orphans_.at(name).trouble = std::string(source.status().message());
+      orphans_.at(name).status.set_trouble(absl::StrCat(
+          "cannot be gone on with after a crash: ", source.status().message()));
     }
     absl::SleepFor(pause);
     pause = std::min(2 * pause, kSlowestReopen);
-    source = Reopen(*record);
+    source = Reopen(record);
   }
-  PrefetchMode prefetch;
-  absl::StatusOr<PrefetchMode> wanted =
-      PrefetchMode::Parse(record->prefetch.Get());
-  const std::string url = record->source.Get();
-  Session::Options options =
-      OptionsOf(record->work_dir.Get(), wanted.ok() ? *wanted : prefetch,
-                LostSourceOf(*record));
-  absl::MutexLock lock(&mu_);
-  Orphan& orphan = orphans_.at(name);
+  const absl::StatusOr<PrefetchMode> prefetch =
+      PrefetchMode::Parse(record.prefetch.Get());
+  const std::string url = record.source.Get();
+  Session::Options options = OptionsOf(
+      record.work_dir.Get(), prefetch.ok() ? *prefetch : PrefetchMode(),
+      LostSourceOf(record));
   absl::StatusOr<std::unique_ptr<Session>> session = Session::Resume(
-      std::move(options), *std::move(source), std::move(orphan.journal));
+      std::move(options), *std::move(source), std::move(journal));
   CHECK(session.ok()) << "session " << name << ": " << session.status();
+  absl::MutexLock lock(&mu_);
   if (refusing_ && !(*session)->Cancel().ok()) (*session)->SetPrefetch({});
   live_[name] = {url, *std::move(session)};
-  joinable_.push_back(std::move(orphan.waiter));
+  joinable_.push_back(std::move(orphans_.at(name).waiter));
   orphans_.erase(name);
 }
 
@@ -282,17 +285,23 @@ std::optional<v1::OpenSessionResponse> SessionRegistry::FindRequest(
     const std::string& request_id) {
   std::optional<v1::OpenSessionResponse> found;
   if (request_id.empty()) return found;
-  auto look_at = [&](SessionJournal* journal) {
-    if (journal == nullptr) return;
-    const SessionRecord& record = journal->record();
-    if (record.request_id.Get() != request_id) return;
+  auto look_at = [&](const std::string& id, const std::string& session,
+                     const std::string& content_id) {
+    if (id != request_id) return;
     found.emplace();
-    found->set_session(record.name.Get());
-    found->set_content_id(record.content_id.Get());
+    found->set_session(session);
+    found->set_content_id(content_id);
   };
-  for (auto& [name, entry] : live_) look_at(&entry.session->journal());
-  for (auto& [name, orphan] : orphans_) look_at(orphan.journal.get());
-  for (Ended& ended : ended_) look_at(ended.journal.get());
+  auto look_into = [&](SessionJournal& journal) {
+    const SessionRecord& record = journal.record();
+    look_at(record.request_id.Get(), record.name.Get(),
+            record.content_id.Get());
+  };
+  for (auto& [name, entry] : live_) look_into(entry.session->journal());
+  for (auto& [name, orphan] : orphans_) {
+    look_at(orphan.request_id, name, orphan.content_id);
+  }
+  for (Ended& ended : ended_) look_into(*ended.journal);
   return found;
 }
 
@@ -339,11 +348,7 @@ absl::StatusOr<std::vector<v1::SessionStatus>> SessionRegistry::List(
   }
   for (const auto& [name, orphan] : orphans_) {
     if (!session.empty() && session != name) continue;
-    all.push_back(DescribeJournal(*orphan.journal));
-    if (!orphan.trouble.empty()) {
-      all.back().set_trouble(absl::StrCat(
-          "cannot be gone on with after a crash: ", orphan.trouble));
-    }
+    all.push_back(orphan.status);
   }
   for (const Ended& ended : ended_) {
     if (session.empty() || session == ended.status.session()) {

@@ -86,8 +86,10 @@ class SessionRegistry {
   };
   // One that is to be gone on with.
   struct Orphan {
-    std::unique_ptr<SessionJournal> journal;
-    std::string trouble;  // Why not yet.
+    std::unique_ptr<SessionJournal> journal;  // Its waiter's.
+    v1::SessionStatus status;  // With why not yet, if that is known.
+    std::string request_id;
+    std::string content_id;
     std::thread waiter;
   };
   struct Ended {

@@ -1,14 +1,18 @@
 #include "daemon/pager/control/session_registry.h"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "daemon/pager/journal/session_journal.h"
+#include "daemon/pager/session/session.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/eventually.h"
@@ -169,6 +173,84 @@ TEST_F(SessionRegistryTest, ASessionThatIsBeingOpenedDoesNotOutliveTheStop) {
   registry_.WaitUntilIdle();
   opener.join();
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable));
+  EXPECT_TRUE(registry_.idle());
+}
+
+// What a worker leaves that dies while restore hands its tasks over.
+std::unique_ptr<SessionJournal> JournalOf(const std::string& name,
+                                          const std::string& content_id) {
+  absl::StatusOr<std::unique_ptr<SessionJournal>> journal =
+      SessionJournal::Create(PageCount(8));
+  EXPECT_OK(journal.status());
+  SessionRecord& record = (*journal)->record();
+  record.name.Set(name);
+  record.request_id.Set("request of " + name);
+  record.source.Set("fake:image");
+  record.work_dir.Set("/work");
+  record.content_id.Set(content_id);
+  record.opened_ns = 1;
+  return *std::move(journal);
+}
+
+class GoneOnWithTest : public SessionRegistryTest {
+ protected:
+  v1::SessionStatus Only() {
+    auto sessions = registry_.List("");
+    EXPECT_OK(sessions.status());
+    EXPECT_THAT(*sessions, SizeIs(1));
+    return sessions->front();
+  }
+  void GoOn(std::unique_ptr<SessionJournal> journal) {
+    std::vector<std::unique_ptr<SessionJournal>> journals;
+    journals.push_back(std::move(journal));
+    registry_.GoOn(std::move(journals));
+  }
+};
+
+TEST_F(GoneOnWithTest, ItIsThereUntilItsSourceCanBeOpened) {
+  absl::Notification may_open;
+  on_open_ = [&] { may_open.WaitForNotification(); };
+  GoOn(JournalOf("s7", "0123456789abcdef0123456789abcdef"));
+  EXPECT_EQ(Only().session(), "s7");
+  EXPECT_EQ(Only().state(), "serving");
+  EXPECT_FALSE(registry_.idle());
+  EXPECT_EQ(registry_.Cancel("s7").code(), absl::StatusCode::kUnavailable);
+  // Whoever lost the answer is told of the same.
+  v1::OpenSessionRequest again = Request();
+  again.set_request_id("request of s7");
+  ASSERT_OK_AND_ASSIGN(v1::OpenSessionResponse opened, registry_.Open(again));
+  EXPECT_EQ(opened.session(), "s7");
+  may_open.Notify();
+  // It has no task, no socket, and restore has not said that it is finished.
+  EXPECT_TRUE(Eventually([this] { return State() == "failed"; }));
+  EXPECT_THAT(Only().trouble(), HasSubstr("restore again"));
+  registry_.WaitUntilIdle();
+}
+
+TEST_F(GoneOnWithTest, AnotherCheckpointAtItsSourceIsRefusedAndAskedForAgain) {
+  std::atomic<int> opened = 0;
+  on_open_ = [&] { ++opened; };
+  auto journal = JournalOf("s7", "another");
+  SessionRecord& record = journal->record();
+  GoOn(std::move(journal));
+  EXPECT_TRUE(Eventually([this] { return !Only().trouble().empty(); }));
+  EXPECT_THAT(Only().trouble(), HasSubstr("cannot be gone on with"));
+  EXPECT_TRUE(Eventually([&] { return opened >= 2; }));
+  record.content_id.Set("0123456789abcdef0123456789abcdef");
+  EXPECT_TRUE(Eventually([this] { return State() == "failed"; }));
+  registry_.WaitUntilIdle();
+}
+
+TEST_F(GoneOnWithTest, WhatHadEndedIsStillTold) {
+  auto journal = JournalOf("s7", "any");
+  journal->record().ended_ns = 2'000'000'000;
+  journal->record().finished_ns = 1'000'000'000;
+  StatsOf(*journal).pages_installed = 4711;
+  GoOn(std::move(journal));
+  const v1::SessionStatus status = Only();
+  EXPECT_EQ(status.state(), "complete");
+  EXPECT_EQ(status.pages_installed(), 4711u);
+  EXPECT_EQ(status.time_to_complete_ms(), 1000u);
   EXPECT_TRUE(registry_.idle());
 }
 

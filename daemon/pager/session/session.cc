@@ -175,7 +175,10 @@ std::vector<PageId> Session::LikelyFirst(size_t task,
 }
 
 void Session::SetPrefetch(PrefetchMode mode) {
-  record_.prefetch.Set(ToString(mode));
+  {
+    absl::MutexLock lock(&mu_);
+    record_.prefetch.Set(ToString(mode));
+  }
   recording_first_ = false;
   prefetcher_->SetMode(mode);
 }
@@ -351,7 +354,11 @@ void Session::ClearTrouble(const std::string& trouble) {
 }
 
 SessionSnapshot Session::Snapshot() const {
-  SessionSnapshot snapshot = SnapshotOf(*journal_);
+  SessionSnapshot snapshot;
+  {
+    absl::MutexLock lock(&mu_);
+    snapshot = SnapshotOf(*journal_);
+  }
   for (const std::shared_ptr<AddressSpace>& space : LiveSpaces()) {
     const PageMap::Counts counts = space->counts();
     ++snapshot.address_spaces;

@@ -13,6 +13,12 @@
 namespace pagelift {
 namespace {
 
+absl::Status LostTheHandoff() {
+  return absl::AbortedError(
+      "pageliftd ended unexpectedly while restore told it of its tasks: "
+      "restore again");
+}
+
 absl::Time TimeOf(int64_t ns) { return absl::FromUnixNanos(ns); }
 
 }  // namespace
@@ -98,11 +104,16 @@ void Session::TakeOver() {
     CloseListener();
     TakeOverHandoff();
   }
+  if (!finished_ && record_.failed == 0 && !listener_.has_value() &&
+      !handoff_.has_value()) {
+    taken.Update(LostTheHandoff());
+  }
   if (!taken.ok()) AbandonHandoff(taken);
+  BuryFrozen();
+  if (has_ended()) return;  // Nobody is left.
   if (!listener_.has_value()) {
     loop_->RunAfter(kHousekeeping, [this] { Housekeeping(); });
   }
-  BuryFrozen();
   if (was_finished) prefetcher_->Start();
   if (!finished_) FetchEarlyPages();
   ArmRetry(kFirstRetry);
@@ -195,9 +206,7 @@ void Session::TakeOverHandoff() {
     CloseHandoff();
     return;
   }
-  AbandonHandoff(absl::AbortedError(
-      "pageliftd ended unexpectedly while restore told it of its tasks: "
-      "restore again"));
+  AbandonHandoff(LostTheHandoff());
 }
 
 }  // namespace pagelift
