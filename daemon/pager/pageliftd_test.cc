@@ -172,6 +172,17 @@ class PageliftdTest : public ::testing::Test {
     v1::OpenSessionResponse response;
     return control_->OpenSession(&context, request, &response);
   }
+  // A thread of it waits for page 5.
+  void RestoreAndWait() {
+    target_.Restore(dir_.path());
+    target_.thread(1).StartRead(target_.page(5));
+    ASSERT_TRUE(target_.thread(1).WaitUntilBlocked());
+  }
+  void ReleaseAndExpectItComes() {
+    store_->Release();
+    EXPECT_TRUE(
+        HoldsPattern(target_.thread(1).Finish().page.data(), ImagePage(5)));
+  }
   void ExpectImagePage(uint64_t page, TargetThread& reader) {
     const TargetReply reply = reader.Read(target_.page(page));
     EXPECT_TRUE(HoldsPattern(reply.page.data(), ImagePage(page))) << page;
@@ -194,9 +205,7 @@ class PageliftdTest : public ::testing::Test {
 };
 
 TEST_F(PageliftdTest, ADaemonThatIsToStopFirstBringsWhatIsMissing) {
-  target_.Restore(dir_.path());
-  target_.thread(1).StartRead(target_.page(5));
-  ASSERT_TRUE(target_.thread(1).WaitUntilBlocked());
+  ASSERT_NO_FATAL_FAILURE(RestoreAndWait());
   kill(daemon_, SIGTERM);
   // It refuses other sessions, and serves this one: a fork, too.
   EXPECT_TRUE(Eventually([this] { return !Open(another_dir_.path()).ok(); }));
@@ -217,9 +226,7 @@ TEST_F(PageliftdTest, ADaemonThatIsToStopFirstBringsWhatIsMissing) {
 }
 
 TEST_F(PageliftdTest, BeingToldToStopAgainDoesNotHurryIt) {
-  target_.Restore(dir_.path());
-  target_.thread(1).StartRead(target_.page(5));
-  ASSERT_TRUE(target_.thread(1).WaitUntilBlocked());
+  ASSERT_NO_FATAL_FAILURE(RestoreAndWait());
   for (int signal : {SIGTERM, SIGINT, SIGTERM}) kill(daemon_, signal);
   EXPECT_TRUE(Eventually([this] { return !Open(another_dir_.path()).ok(); }));
   EXPECT_TRUE(target_.thread(1).is_blocked());
@@ -234,9 +241,7 @@ TEST_F(PageliftdTest, BeingToldToStopAgainDoesNotHurryIt) {
 }
 
 TEST_F(PageliftdTest, AfterACrashItGoesOnWithWhatItKnew) {
-  target_.Restore(dir_.path());
-  target_.thread(1).StartRead(target_.page(5));
-  ASSERT_TRUE(target_.thread(1).WaitUntilBlocked());
+  ASSERT_NO_FATAL_FAILURE(RestoreAndWait());
   EXPECT_EQ(
       target_.thread().On(Op::kAdvise, target_.pages(10, 2), MADV_DONTNEED), 0);
   EXPECT_EQ(target_.thread().Move(target_.pages(20, 4), target_.spare(),
@@ -250,9 +255,7 @@ TEST_F(PageliftdTest, AfterACrashItGoesOnWithWhatItKnew) {
   TargetThread& second = target_.Fork(target_.thread());
   CrashWorker();
   EXPECT_TRUE(child.is_blocked());
-  store_->Release();
-  EXPECT_TRUE(
-      HoldsPattern(target_.thread(1).Finish().page.data(), ImagePage(5)));
+  ReleaseAndExpectItComes();
   EXPECT_TRUE(HoldsPattern(child.Finish().page.data(), ImagePage(6)));
   for (TargetThread* reader : {&target_.thread(), &child, &second}) {
     for (uint64_t i : {0, 9, 12, 19, 24, 63}) ExpectImagePage(i, *reader);
@@ -280,9 +283,7 @@ TEST_F(PageliftdTest, ACrashWhileASessionWaitsForItsRestoreIsNotNoticed) {
 }
 
 TEST_F(PageliftdTest, AnUpgradeIsNoticedByNobody) {
-  target_.Restore(dir_.path());
-  target_.thread(1).StartRead(target_.page(5));
-  ASSERT_TRUE(target_.thread(1).WaitUntilBlocked());
+  ASSERT_NO_FATAL_FAILURE(RestoreAndWait());
   TargetThread& child = target_.Fork(target_.thread());
   const v1::DaemonStatus before = DaemonStatus();
   EXPECT_EQ(before.holder_pid(), daemon_);
@@ -298,9 +299,7 @@ TEST_F(PageliftdTest, AnUpgradeIsNoticedByNobody) {
   EXPECT_NE(DaemonStatus().worker_pid(), before.worker_pid());
   EXPECT_EQ(DaemonStatus().crashes(), 0u);
   EXPECT_TRUE(target_.thread(1).is_blocked());
-  store_->Release();
-  EXPECT_TRUE(
-      HoldsPattern(target_.thread(1).Finish().page.data(), ImagePage(5)));
+  ReleaseAndExpectItComes();
   for (uint64_t i = 0; i < kPages.raw(); ++i) {
     ExpectImagePage(i, target_.thread());
     ExpectImagePage(i, child);
@@ -310,9 +309,7 @@ TEST_F(PageliftdTest, AnUpgradeIsNoticedByNobody) {
 TEST_F(PageliftdTest, WhenTheHolderDiesItsWorkerBecomesOne) {
   // Its worker is our child then.
   ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-  target_.Restore(dir_.path());
-  target_.thread(1).StartRead(target_.page(5));
-  ASSERT_TRUE(target_.thread(1).WaitUntilBlocked());
+  ASSERT_NO_FATAL_FAILURE(RestoreAndWait());
   const pid_t worker = Worker();
   ASSERT_EQ(kill(daemon_, SIGKILL), 0);
   EXPECT_EQ(ExitCodeOfDaemon(), -1);
@@ -321,18 +318,14 @@ TEST_F(PageliftdTest, WhenTheHolderDiesItsWorkerBecomesOne) {
       Eventually([&] { return DaemonStatus().holder_pid() == worker; }));
   CrashWorker();
   EXPECT_TRUE(target_.thread(1).is_blocked());
-  store_->Release();
-  EXPECT_TRUE(
-      HoldsPattern(target_.thread(1).Finish().page.data(), ImagePage(5)));
+  ReleaseAndExpectItComes();
   for (uint64_t i = 0; i < kPages.raw(); ++i) {
     ExpectImagePage(i, target_.thread());
   }
 }
 
 TEST_F(PageliftdTest, ADaemonThatIsToStopDoesSoInSpiteOfACrash) {
-  target_.Restore(dir_.path());
-  target_.thread(1).StartRead(target_.page(5));
-  ASSERT_TRUE(target_.thread(1).WaitUntilBlocked());
+  ASSERT_NO_FATAL_FAILURE(RestoreAndWait());
   kill(daemon_, SIGTERM);
   CrashWorker();
   EXPECT_TRUE(DaemonRuns());
