@@ -58,6 +58,8 @@ absl::StatusOr<UniqueFd> OpenLog(const ServiceLog& log) {
 
 StopSignals::StopSignals() {
   std::signal(SIGPIPE, SIG_IGN);
+  // A limit on the size of files is an error like others.
+  std::signal(SIGXFSZ, SIG_IGN);
   sigemptyset(&signals_);
   sigaddset(&signals_, SIGTERM);
   sigaddset(&signals_, SIGINT);

@@ -17,7 +17,8 @@ namespace pagelift {
 // What every long-running program of ours does.
 
 // SIGTERM and SIGINT as something to wait for. Made before the first thread,
-// which inherit that they are blocked; SIGPIPE is ignored from then on.
+// which inherit that they are blocked; SIGPIPE and
+// SIGXFSZ are ignored from then on.
 //
 // Thread-compatible.
 class StopSignals {

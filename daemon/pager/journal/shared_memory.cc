@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <cerrno>
+
 #include "lib/base/log.h"
 #include "lib/base/sys_error.h"
 
@@ -18,7 +20,12 @@ absl::StatusOr<SharedMemory> SharedMemory::Create(const char* name,
   UniqueFd fd(memfd_create(name, MFD_CLOEXEC));
   if (!fd.valid()) return SysError("memfd_create ", name);
   if (ftruncate(fd.get(), static_cast<off_t>(size)) != 0) {
-    return SysError("ftruncate ", name, " to ", size);
+    const int error = errno;
+    return SysErrorOf(error, "make room for ", name,
+                      error == EFBIG
+                          ? ": nearly all of it is never touched, but a limit "
+                            "on the size of files (ulimit -f) forbids it"
+                          : "");
   }
   return SharedMemory(std::move(fd), size);
 }
