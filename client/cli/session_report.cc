@@ -118,4 +118,22 @@ std::string SessionsJson(const std::vector<v1::SessionStatus>& sessions) {
   return absl::StrCat("{\"sessions\":[", absl::StrJoin(objects, ","), "]}\n");
 }
 
+std::string StatusJson(const std::vector<v1::SessionStatus>& sessions,
+                       const v1::DaemonStatus& daemon) {
+  std::string json = SessionsJson(sessions);
+  json.resize(json.size() - 2);  // "}\n"
+  absl::StrAppend(&json, ",\"daemon\":{\"holder_pid\":", daemon.holder_pid(),
+                  ",\"worker_pid\":", daemon.worker_pid(),
+                  ",\"crashes\":", daemon.crashes(),
+                  ",\"upgrades\":", daemon.upgrades(), "}}\n");
+  return json;
+}
+
+std::string DaemonLine(const v1::DaemonStatus& daemon) {
+  if (daemon.crashes() == 0) return "";
+  return absl::StrCat("pageliftd has crashed ", daemon.crashes(),
+                      daemon.crashes() == 1 ? " time" : " times",
+                      " and gone on; its log tells how\n");
+}
+
 }  // namespace pagelift

@@ -28,6 +28,11 @@ std::string SessionJson(const v1::SessionStatus& session,
 
 // {"sessions": […]} of them, and a newline.
 std::string SessionsJson(const std::vector<v1::SessionStatus>& sessions);
+// The same, and how the daemon is.
+std::string StatusJson(const std::vector<v1::SessionStatus>& sessions,
+                       const v1::DaemonStatus& daemon);
+// What people should know of the daemon, a line; empty if there is nothing.
+std::string DaemonLine(const v1::DaemonStatus& daemon);
 
 }  // namespace pagelift
 

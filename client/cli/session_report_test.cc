@@ -91,5 +91,16 @@ TEST(SessionReportTest, JsonIsOneObjectWithEscapedTexts) {
               HasSubstr("\"time_to_running_ms\":12,"));
 }
 
+TEST(DaemonLineTest, OnlyADaemonThatHasCrashedIsWorthALine) {
+  v1::DaemonStatus daemon;
+  daemon.set_worker_pid(17);
+  EXPECT_EQ(DaemonLine(daemon), "");
+  EXPECT_EQ(StatusJson({}, daemon),
+            "{\"sessions\":[],\"daemon\":{\"holder_pid\":0,\"worker_pid\":17,"
+            "\"crashes\":0,\"upgrades\":0}}\n");
+  daemon.set_crashes(2);
+  EXPECT_THAT(DaemonLine(daemon), HasSubstr("crashed 2 times"));
+}
+
 }  // namespace
 }  // namespace pagelift

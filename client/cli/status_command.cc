@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "client/cli/commands.h"
 #include "client/cli/daemon_client.h"
@@ -39,9 +40,14 @@ int Show(const StatusOptions& options) {
     if (options.watch && !options.json && isatty(STDOUT_FILENO)) {
       printf("\033[H\033[2J");  // Home, and clear what is below.
     }
-    fputs(options.json ? SessionsJson(*sessions).c_str()
-                       : SessionTable(*sessions).c_str(),
-          stdout);
+    // An older daemon does not tell.
+    const v1::DaemonStatus daemon =
+        client->GetDaemon().value_or(v1::DaemonStatus());
+    fputs(
+        options.json
+            ? StatusJson(*sessions, daemon).c_str()
+            : absl::StrCat(SessionTable(*sessions), DaemonLine(daemon)).c_str(),
+        stdout);
     fflush(stdout);
     if (!options.watch) return 0;
     absl::SleepFor(absl::Seconds(1));
