@@ -258,10 +258,9 @@ void Session::CheckSourceLost() {
       MonotonicNow() - absl::Nanoseconds(last_arrival_.load());
   if (!lost.IsLost(absl::Now() - since, nothing_for)) return;
   gave_up_ = true;
-  const std::string why =
-      absl::StrCat("nothing has come for ", absl::FormatDuration(nothing_for),
-                   ", and the targets were given up (", ToString(lost.action),
-                   ")");
+  const std::string why = absl::StrCat(
+      "nothing has come for ", absl::FormatDuration(nothing_for),
+      ", and the targets were given up (", ToString(lost.action), ")");
   LOG(Error) << "session in " << options_.work_dir << ": " << why;
   SetTrouble(why);
   const ImageRange all{ImagePage(0), source_->description().page_count};
