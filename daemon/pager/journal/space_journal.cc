@@ -96,9 +96,9 @@ void SpaceJournal::CommitEvents(size_t applied) {
 }
 
 void SpaceJournal::EndBatch() {
-  // In this order: a message that is gone counts as one that never came.
+  // In this order: a message that is gone counts as one that never came. The
+  // store that commits is a release.
   std::memset(raw().data(), 0, messages() * kMessageSize);
-  std::atomic_thread_fence(std::memory_order_release);
   CommitEvents(0);
 }
 
