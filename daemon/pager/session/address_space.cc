@@ -144,7 +144,6 @@ void AddressSpace::ApplyAllLocked(absl::Span<Event> events,
 }
 
 void AddressSpace::ApplyLocked(Forked& event, ForkCallback on_fork) {
-  stats_.forks.fetch_add(1, std::memory_order_relaxed);
   std::unique_ptr<TargetMemory> memory =
       memory_->OfForkedChild(std::move(event.child));
   SpaceLayout layout = layout_.Fork();
@@ -166,6 +165,8 @@ void AddressSpace::ApplyLocked(Forked& event, ForkCallback on_fork) {
   child->InheritDoubts(*this);
   child->held_.store(held, std::memory_order_release);
   on_fork(std::move(child));
+  // Whoever sees it counted finds it.
+  stats_.forks.fetch_add(1, std::memory_order_release);
 }
 
 std::vector<PageRange> AddressSpace::InheritedPages(PageRange range) const {
