@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "absl/status/status.h"
 #include "daemon/pager/holder/replace_holder.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
@@ -13,14 +14,31 @@
 #include "lib/base/thread_name.h"
 
 namespace pagelift {
+namespace {
+
+// Returns only if that is not possible. Nothing is lost as long as we live.
+void TakeItsPlace(char* argv[], const HolderPage& page) {
+  LOG(Error) << "the process that holds our descriptors has died; this one "
+                "takes its place";
+  BecomeHolder("/proc/self/exe", argv, page);
+  LOG(Error) << SysError("take the place of the holder");
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<HolderWatch>> HolderWatch::Start(
     char* argv[], const HolderPage& page) {
-  ASSIGN_OR_RETURN(PidFd holder, PidFd::Open(page.holder));
+  absl::StatusOr<PidFd> holder = PidFd::Open(page.holder);
+  // Afterwards: only as long as it is our parent the number is its.
+  if (getppid() != page.holder) {
+    TakeItsPlace(argv, page);
+    return absl::AbortedError("the holder has died, and has no successor");
+  }
+  RETURN_IF_ERROR(holder.status());
   UniqueFd stop(eventfd(0, EFD_CLOEXEC));
   if (!stop.valid()) return SysError("eventfd");
   return std::unique_ptr<HolderWatch>(
-      new HolderWatch(std::move(holder), std::move(stop), argv, page));
+      new HolderWatch(*std::move(holder), std::move(stop), argv, page));
 }
 
 HolderWatch::HolderWatch(PidFd holder, UniqueFd stop, char* argv[],
@@ -42,11 +60,7 @@ void HolderWatch::Run() {
   while (poll(watched, 2, -1) < 0) {
   }
   if (watched[0].revents != 0) return;
-  LOG(Error) << "the process that holds our descriptors has died; this one "
-                "takes its place";
-  BecomeHolder("/proc/self/exe", argv_, page_);
-  // Nothing is lost as long as we live.
-  LOG(Error) << SysError("take the place of the holder");
+  TakeItsPlace(argv_, page_);
 }
 
 }  // namespace pagelift

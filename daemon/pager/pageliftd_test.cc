@@ -12,6 +12,7 @@
 #include <csignal>
 #include <fstream>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -318,6 +319,43 @@ TEST_F(PageliftdTest, WhenTheHolderDiesItsWorkerBecomesOne) {
       Eventually([&] { return DaemonStatus().holder_pid() == worker; }));
   CrashWorker();
   EXPECT_TRUE(target_.thread(1).is_blocked());
+  ReleaseAndExpectItComes();
+  for (uint64_t i = 0; i < kPages.raw(); ++i) {
+    ExpectImagePage(i, target_.thread());
+  }
+}
+
+TEST_F(PageliftdTest, AHolderThatDiesWhileItsWorkerStartsIsReplacedToo) {
+  ASSERT_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+  ASSERT_NO_FATAL_FAILURE(RestoreAndWait());
+  CrashWorker();
+  // It takes milliseconds to load what it needs.
+  const pid_t worker = Worker();
+  ASSERT_EQ(kill(daemon_, SIGKILL), 0);
+  EXPECT_EQ(ExitCodeOfDaemon(), -1);
+  daemon_ = worker;
+  EXPECT_TRUE(
+      Eventually([&] { return DaemonStatus().holder_pid() == worker; }));
+  EXPECT_TRUE(target_.thread(1).is_blocked());
+  ReleaseAndExpectItComes();
+  for (uint64_t i = 0; i < kPages.raw(); ++i) {
+    ExpectImagePage(i, target_.thread());
+  }
+}
+
+TEST_F(PageliftdTest, WorkersThatCannotStartLoseNothing) {
+  ASSERT_NO_FATAL_FAILURE(RestoreAndWait());
+  // The log cannot be opened.
+  ASSERT_EQ(rename(dir_.Join("log").c_str(), dir_.Join("old").c_str()), 0);
+  ASSERT_EQ(mkdir(dir_.Join("log").c_str(), 0700), 0);
+  std::set<pid_t> workers = {Worker()};
+  ASSERT_EQ(kill(Worker(), SIGKILL), 0);
+  EXPECT_TRUE(Eventually([&] {
+    workers.insert(Worker());
+    return workers.size() >= 5;
+  }));
+  EXPECT_TRUE(target_.thread(1).is_blocked());
+  ASSERT_EQ(rmdir(dir_.Join("log").c_str()), 0);
   ReleaseAndExpectItComes();
   for (uint64_t i = 0; i < kPages.raw(); ++i) {
     ExpectImagePage(i, target_.thread());

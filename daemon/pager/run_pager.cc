@@ -1,6 +1,7 @@
 #include "daemon/pager/run_pager.h"
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -66,7 +67,7 @@ void TellOfTheWorkerBefore(const HolderPage& page, const Journals& journals) {
 }
 
 absl::Status Serve(const PagerOptions& options, char* argv[], HolderPage* page,
-                   Journals journals, StopSignals& signals) {
+                   Journals& journals, StopSignals& signals) {
   TellOfTheWorkerBefore(*page, journals);
   RouteGrpcLog();
   KeepGrpcToTheEnd();
@@ -81,7 +82,7 @@ absl::Status Serve(const PagerOptions& options, char* argv[], HolderPage* page,
   SessionRegistry registry(
       [source](const std::string& url) { return OpenSource(url, source); },
       sessions);
-  registry.GoOn(std::move(journals));
+  registry.GoOn(std::exchange(journals, {}));
   Upgrade upgrade(*page);
   ControlService service(registry, *page, upgrade);
   ASSIGN_OR_RETURN(const std::unique_ptr<HolderWatch> watch,
@@ -115,11 +116,14 @@ absl::Status Serve(const PagerOptions& options, char* argv[], HolderPage* page,
 
 int RunPager(const PagerOptions& options, char* argv[], HolderPage* page) {
   Journals journals = SessionJournals(page).TakeOver();
-  return RunService("pageliftd", {options.log_file, options.log_level},
-                    [&](StopSignals& signals) {
-                      return Serve(options, argv, page, std::move(journals),
-                                   signals);
-                    });
+  const int code =
+      RunService("pageliftd", {options.log_file, options.log_level},
+                 [&](StopSignals& signals) {
+                   return Serve(options, argv, page, journals, signals);
+                 });
+  // Nobody goes on with them yet: another worker needs what would be closed.
+  if (!journals.empty()) _exit(code);
+  return code;
 }
 
 }  // namespace pagelift

@@ -17,7 +17,7 @@ absl::StatusOr<std::unique_ptr<SessionJournal>> SessionJournal::Create(
   ASSIGN_OR_RETURN(
       SharedMemory memory,
       SharedMemory::Create(
-          "pagelift-session",
+          kMemoryName,
           kSpacesAt + kMostSpaces * SpaceJournal::SizeFor(image_pages)));
   ASSIGN_OR_RETURN(SharedMapping header, memory.Map(0, kSpacesAt));
   std::unique_ptr<SessionJournal> journal(

@@ -81,6 +81,8 @@ static_assert(sizeof(SessionRecord) < 12 << 10);
 // Thread-safe.
 class SessionJournal {
  public:
+  // As /proc shows it.
+  static constexpr char kMemoryName[] = "pagelift-session";
   static constexpr size_t kMostSpaces = 1 << 16;
   static constexpr size_t kMostCounters = 48 << 10;
 

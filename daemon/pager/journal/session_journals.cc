@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/pager/holder/open_descriptors.h"
 #include "lib/base/log.h"
@@ -23,11 +24,17 @@
 namespace pagelift {
 namespace {
 
-bool IsUserfaultFd(int fd) {
-  char target[64] = {};
+// What the descriptor is, as /proc tells; empty if it is not open.
+std::string WhatIs(int fd) {
+  char target[64];
   const std::string path = absl::StrCat("/proc/thread-self/fd/", fd);
-  return readlink(path.c_str(), target, sizeof(target) - 1) > 0 &&
-         strcmp(target, "anon_inode:[userfaultfd]") == 0;
+  const ssize_t length = readlink(path.c_str(), target, sizeof(target));
+  return std::string(target, length < 0 ? 0 : static_cast<size_t>(length));
+}
+bool IsUserfaultFd(int fd) { return WhatIs(fd) == "anon_inode:[userfaultfd]"; }
+bool IsSessionJournal(int fd) {
+  return absl::StartsWith(WhatIs(fd),
+                          absl::StrCat("/memfd:", SessionJournal::kMemoryName));
 }
 
 // Where the Unix socket `fd` is bound, or the one by which it was accepted;
@@ -82,17 +89,15 @@ std::vector<std::unique_ptr<SessionJournal>> SessionJournals::TakeOver() {
   for (std::atomic<int32_t>& place : page_->sessions) {
     if (place == 0) continue;
     const int fd = place - 1;
-    absl::StatusOr<std::unique_ptr<SessionJournal>> journal =
-        SessionJournal::Adopt(UniqueFd(fd));
-    if (!journal.ok()) {
-      // Its targets wait until a worker comes that can read it.
-      CHECK(!absl::IsFailedPrecondition(journal.status())) << journal.status();
-      // It was being closed.
-      LOG(Warning) << "descriptor " << fd
-                   << " is no session's journal: " << journal.status();
+    // Else it was being closed, and the number may be another's by now.
+    if (!IsSessionJournal(fd)) {
       place = 0;
       continue;
     }
+    absl::StatusOr<std::unique_ptr<SessionJournal>> journal =
+        SessionJournal::Adopt(UniqueFd(fd));
+    // Its targets wait until a worker comes that can read it.
+    CHECK(journal.ok()) << journal.status();
     needed.insert(fd);
     for (int named : (*journal)->Descriptors()) needed.insert(named);
     journals.push_back(*std::move(journal));
