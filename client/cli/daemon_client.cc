@@ -93,15 +93,20 @@ absl::StatusOr<DaemonClient> DaemonClient::ConnectOrStart(
   return Connect(socket);
 }
 
+template <typename Request, typename Response>
+absl::Status DaemonClient::AskOf(Method<Request, Response> method,
+                                 const Request& request, Response* response) {
+  return FromGrpc(Ask(kCallDeadline, [&](grpc::ClientContext& context) {
+    return (*stub_.*method)(&context, request, response);
+  }));
+}
+
 absl::StatusOr<v1::OpenSessionResponse> DaemonClient::OpenSession(
     const v1::OpenSessionRequest& request) {
   v1::OpenSessionRequest again = request;
   again.set_request_id(NewRequestId());
   v1::OpenSessionResponse response;
-  RETURN_IF_ERROR(
-      FromGrpc(Ask(kCallDeadline, [&](grpc::ClientContext& context) {
-        return stub_->OpenSession(&context, again, &response);
-      })));
+  RETURN_IF_ERROR(AskOf(&Stub::OpenSession, again, &response));
   return response;
 }
 
@@ -110,10 +115,7 @@ absl::StatusOr<std::vector<v1::SessionStatus>> DaemonClient::List(
   v1::ListSessionsRequest request;
   request.set_session(session);
   v1::ListSessionsResponse response;
-  RETURN_IF_ERROR(
-      FromGrpc(Ask(kCallDeadline, [&](grpc::ClientContext& context) {
-        return stub_->ListSessions(&context, request, &response);
-      })));
+  RETURN_IF_ERROR(AskOf(&Stub::ListSessions, request, &response));
   return std::vector<v1::SessionStatus>(response.sessions().begin(),
                                         response.sessions().end());
 }
@@ -135,33 +137,23 @@ absl::Status DaemonClient::CancelSession(const std::string& session) {
   v1::CancelSessionRequest request;
   request.set_session(session);
   v1::CancelSessionResponse response;
-  return FromGrpc(Ask(kCallDeadline, [&](grpc::ClientContext& context) {
-    return stub_->CancelSession(&context, request, &response);
-  }));
+  return AskOf(&Stub::CancelSession, request, &response);
 }
 
 absl::Status DaemonClient::TuneSession(const v1::TuneSessionRequest& request) {
   v1::TuneSessionResponse response;
-  return FromGrpc(Ask(kCallDeadline, [&](grpc::ClientContext& context) {
-    return stub_->TuneSession(&context, request, &response);
-  }));
+  return AskOf(&Stub::TuneSession, request, &response);
 }
 
 absl::StatusOr<v1::DaemonStatus> DaemonClient::GetDaemon() {
-  v1::GetDaemonRequest request;
   v1::DaemonStatus response;
-  RETURN_IF_ERROR(
-      FromGrpc(Ask(kCallDeadline, [&](grpc::ClientContext& context) {
-        return stub_->GetDaemon(&context, request, &response);
-      })));
+  RETURN_IF_ERROR(AskOf(&Stub::GetDaemon, v1::GetDaemonRequest(), &response));
   return response;
 }
 
 absl::Status DaemonClient::Upgrade(const v1::UpgradeRequest& request) {
   v1::UpgradeResponse response;
-  return FromGrpc(Ask(kCallDeadline, [&](grpc::ClientContext& context) {
-    return stub_->Upgrade(&context, request, &response);
-  }));
+  return AskOf(&Stub::Upgrade, request, &response);
 }
 
 }  // namespace pagelift

@@ -37,19 +37,27 @@ class DaemonClient {
   absl::Status Upgrade(const v1::UpgradeRequest& request);
 
  private:
+  using Stub = v1::Control::Stub;
+  template <typename Request, typename Response>
+  using Method = grpc::Status (Stub::*)(grpc::ClientContext*, const Request&,
+                                        Response*);
   using Call = absl::FunctionRef<grpc::Status(grpc::ClientContext&)>;
 
-  DaemonClient(std::string socket, std::unique_ptr<v1::Control::Stub> stub)
+  DaemonClient(std::string socket, std::unique_ptr<Stub> stub)
       : socket_(std::move(socket)), stub_(std::move(stub)) {}
 
   // Makes the call, and again if nobody answers though somebody listens.
   grpc::Status Ask(absl::Duration deadline, Call call) const;
+  // The same, with the usual deadline.
+  template <typename Request, typename Response>
+  absl::Status AskOf(Method<Request, Response> method, const Request& request,
+                     Response* response);
 
   absl::StatusOr<std::vector<v1::SessionStatus>> List(
       const std::string& session);
 
   std::string socket_;
-  std::unique_ptr<v1::Control::Stub> stub_;
+  std::unique_ptr<Stub> stub_;
 };
 
 }  // namespace pagelift

@@ -103,7 +103,9 @@ std::string LibraryBesideUs() {
          kWorkerLibrary;
 }
 
-sigset_t StopSignalSet() {
+// What a worker takes when it has time for it, and the hang-up of a terminal,
+// which is none of its business.
+sigset_t SignalsForLater() {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
@@ -118,7 +120,7 @@ sigset_t StopSignalSet() {
   int code = kNoWorker;
   // A thread of its own: to libc this one has still the holder's number.
   std::thread worker([&] {
-    const sigset_t blocked = StopSignalSet();
+    const sigset_t blocked = SignalsForLater();
     pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
     void* const library =
         dlopen(("/proc/self/fd/" + std::to_string(page->library)).c_str(),
@@ -182,7 +184,6 @@ class Holder {
           long_life = kLongLifeIfKilledNs;
         }
         page_->last_status = status;
-        page_->died_ns = NowNs();
         ++page_->crashes;
       }
       if (long_life <= NowNs() - start) pause_ = 0;
@@ -205,9 +206,9 @@ class Holder {
   }
 
   void Note(int signal) {
-    if (signal != SIGTERM && signal != SIGINT && signal != SIGHUP) return;
+    if (signal != SIGTERM && signal != SIGINT) return;
     if (worker_ > 0) kill(worker_, signal);
-    if (signal != SIGHUP) stop_signal_ = signal;
+    stop_signal_ = signal;
   }
 
   // So that one that dies at once does not take a processor for itself.

@@ -39,7 +39,6 @@ struct HolderPage {
   std::atomic<uint32_t> crashes;  // Of them, have died.
   // Of waitpid(2), of the worker before this one; -1: it did not crash.
   std::atomic<int32_t> last_status;
-  std::atomic<int64_t> died_ns;  // CLOCK_MONOTONIC; 0: none has.
   std::atomic<uint32_t> upgrades;
 
   // --- The worker's --------------------------------------------------------

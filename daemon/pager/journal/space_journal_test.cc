@@ -37,12 +37,6 @@ SpaceLayout OneExtent() {
   return SpaceLayout(std::move(map), std::move(regions));
 }
 
-std::vector<LayoutOp> OpsOf(const SpaceLayout& layout) {
-  std::vector<LayoutOp> ops;
-  layout.ForEachOp([&ops](const LayoutOp& op) { ops.push_back(op); });
-  return ops;
-}
-
 class SpaceJournalTest : public ::testing::Test {
  protected:
   SpaceJournalTest() { layout_.LogTo(journal_.get()); }

@@ -228,4 +228,10 @@ void SpaceLayout::ForgetDisregarded() {
   if (!disregarded_.empty()) Do(OpOn(Kind::kForgetDisregarded, {}));
 }
 
+std::vector<LayoutOp> OpsOf(const SpaceLayout& layout) {
+  std::vector<LayoutOp> ops;
+  layout.ForEachOp([&ops](const LayoutOp& op) { ops.push_back(op); });
+  return ops;
+}
+
 }  // namespace pagelift

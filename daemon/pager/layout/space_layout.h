@@ -112,6 +112,9 @@ class SpaceLayout {
   LayoutLog* log_ = nullptr;
 };
 
+// All of ForEachOp(): two layouts with the same are the same.
+std::vector<LayoutOp> OpsOf(const SpaceLayout& layout);
+
 }  // namespace pagelift
 
 #endif  // PAGELIFT_DAEMON_PAGER_LAYOUT_SPACE_LAYOUT_H_

@@ -29,12 +29,6 @@ class KeptLog : public LayoutLog {
   std::vector<LayoutOp> ops;
 };
 
-std::vector<LayoutOp> OpsOf(const SpaceLayout& layout) {
-  std::vector<LayoutOp> ops;
-  layout.ForEachOp([&ops](const LayoutOp& op) { ops.push_back(op); });
-  return ops;
-}
-
 SpaceLayout Rebuilt(const std::vector<LayoutOp>& ops) {
   SpaceLayout layout;
   for (const LayoutOp& op : ops) EXPECT_OK(layout.Apply(op));

@@ -1,7 +1,5 @@
 // What can be checked of an address space from inside.
 
-#include <vector>
-
 #include "daemon/pager/session/address_space.h"
 
 namespace pagelift {
@@ -14,12 +12,6 @@ PageCount CountOf(const PageMap& map, PageState state) {
     count = count + piece.pages.count;
   });
   return count;
-}
-
-std::vector<LayoutOp> OpsOf(const SpaceLayout& layout) {
-  std::vector<LayoutOp> ops;
-  layout.ForEachOp([&ops](const LayoutOp& op) { ops.push_back(op); });
-  return ops;
 }
 
 }  // namespace

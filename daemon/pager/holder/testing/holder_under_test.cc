@@ -1,3 +1,0 @@
-#include "daemon/pager/holder/holder.h"
-
-int main(int argc, char* argv[]) { return pagelift::RunHolder(argc, argv); }
