@@ -20,7 +20,7 @@ namespace {
 void TakeItsPlace(char* argv[], const HolderPage& page) {
   LOG(Error) << "the process that holds our descriptors has died; this one "
                 "takes its place";
-  BecomeHolder("/proc/self/exe", argv, page);
+  ReplaceHolder("/proc/self/exe", argv, page);
   LOG(Error) << SysError("take the place of the holder");
 }
 

@@ -11,8 +11,9 @@
 
 namespace pagelift {
 
-// Takes the holder's place when it dies: this process, worker until then, turns
-// into a holder, with every descriptor, and starts a worker that goes on.
+// Takes the holder's place when it dies: this process, a worker, ends, and one
+// that was made from it turns into a holder, with every descriptor, and starts
+// a worker that goes on.
 class HolderWatch {
  public:
   // `argv` is the program's; both must outlive this.

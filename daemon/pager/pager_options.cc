@@ -42,6 +42,10 @@ std::optional<int> ParsePagerOptions(int argc, const char* const argv[],
   line.Add({"exit-when-idle", 0, "DURATION",
             "end after so long without a session (30s, 5m); default: never",
             &options->exit_when_idle});
+  line.Add({"watchdog", 0, "DURATION",
+            "replace the process that serves when it has stood still for so "
+            "long; 0s: never (default: 30s)",
+            &options->watchdog});
   line.Add({"keep-working-sets", 0, "",
             "write down beside images of this host what restores touched "
             "first; without it nothing is ever written there",

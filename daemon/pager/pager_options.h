@@ -19,6 +19,8 @@ struct PagerOptions {
   int ready_fd = -1;
   // Ends the daemon when it has had no session for so long; zero: never.
   absl::Duration exit_when_idle;
+  // How long the worker may stand still; zero: for ever.
+  absl::Duration watchdog = absl::Seconds(30);
   bool keep_working_sets = false;
   bool check_invariants = false;
   absl::Duration spin = EventLoop::kDefaultSpin;

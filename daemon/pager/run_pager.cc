@@ -13,9 +13,12 @@
 #include "absl/time/clock.h"
 #include "daemon/pager/control/control_door.h"
 #include "daemon/pager/control/control_service.h"
+#include "daemon/pager/control/pulse.h"
 #include "daemon/pager/control/session_registry.h"
 #include "daemon/pager/control/upgrade.h"
+#include "daemon/pager/holder/service_manager.h"
 #include "daemon/pager/holder_watch.h"
+#include "daemon/pager/journal/descriptor_store.h"
 #include "daemon/pager/journal/session_journal.h"
 #include "daemon/pager/journal/session_journals.h"
 #include "daemon/pager/source/source_opener.h"
@@ -30,6 +33,10 @@
 
 namespace pagelift {
 namespace {
+
+// A command that waits for a session looks at it several times a second, and is
+// to see how it has ended.
+constexpr absl::Duration kForWhoWaits = absl::Milliseconds(500);
 
 // Until a signal, or until there was no session for as long as was said.
 void WaitForTheEnd(const PagerOptions& options, StopSignals& signals,
@@ -66,6 +73,21 @@ void TellOfTheWorkerBefore(const HolderPage& page, const Journals& journals) {
              << sessions << " sessions";
 }
 
+// Where another worker, or the service manager, listens already, or anew.
+absl::StatusOr<FdListener> ListenForCommands(const PagerOptions& options,
+                                             HolderPage& page) {
+  UniqueFd given(page.control - 1);
+  if (page.control_is_given != 0) {
+    // The file is not ours.
+    return FdListener::Adopt(std::move(given), /*path=*/"");
+  }
+  ASSIGN_OR_RETURN(FdListener listener,
+                   ControlDoor::Listen(options.control, std::move(given)));
+  page.control = listener.fd() + 1;
+  DescriptorStore(&page).Keep(listener.fd());
+  return listener;
+}
+
 absl::Status Serve(const PagerOptions& options, char* argv[], HolderPage* page,
                    Journals& journals, StopSignals& signals) {
   TellOfTheWorkerBefore(*page, journals);
@@ -90,24 +112,30 @@ absl::Status Serve(const PagerOptions& options, char* argv[], HolderPage* page,
   grpc::ServerBuilder builder;
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  ASSIGN_OR_RETURN(
-      FdListener listener,
-      ControlDoor::Listen(options.control, UniqueFd(page->control - 1)));
-  page->control = listener.fd() + 1;
+  ASSIGN_OR_RETURN(FdListener listener, ListenForCommands(options, *page));
   ASSIGN_OR_RETURN(std::unique_ptr<ControlDoor> door,
                    ControlDoor::Open(listener, *server));
   LOG(Info) << "control socket at " << options.control;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Pulse> pulse,
+                   Pulse::Start(registry, options.watchdog, *page));
+  TellServiceManager("READY=1");
   if (page->told_ready.exchange(1) == 0) {
     RETURN_IF_ERROR(TellReady(options.ready_fd, '\n'));
   }
   WaitForTheEnd(options, signals, registry);
+  TellServiceManager("STOPPING=1");
   registry.RefuseNew();
   if (!registry.idle()) {
     LOG(Info) << "stopping when all targets have all their memory";
+    registry.WaitUntilIdle();
+    absl::SleepFor(kForWhoWaits);
   }
-  registry.WaitUntilIdle();
   door.reset();  // It gives connections to the server.
   server->Shutdown(absl::ToChronoTime(absl::Now() + absl::Seconds(1)));
+  // Whoever is started next begins anew.
+  const DescriptorStore store(page);
+  if (page->control_is_given == 0) store.TakeOut(listener.fd());
+  store.TakeOut(page->descriptor);
   LOG(Info) << "stopped";
   return absl::OkStatus();
 }

@@ -93,6 +93,21 @@ absl::StatusOr<Event> DecodeEvent(absl::Span<const std::byte> message) {
   }
 }
 
+std::optional<int> ChildNamedIn(absl::Span<const std::byte> message) {
+  uffd_msg raw;
+  std::memcpy(&raw, message.data(), sizeof(raw));
+  if (raw.event != UFFD_EVENT_FORK || raw.arg.fork.ufd > INT_MAX) {
+    return std::nullopt;
+  }
+  return static_cast<int>(raw.arg.fork.ufd);
+}
+
+void MakeVoid(absl::Span<std::byte> message) {
+  uffd_msg raw = {};
+  raw.event = UFFD_EVENT_PAGEFAULT;
+  std::memcpy(message.data(), &raw, sizeof(raw));
+}
+
 absl::Status EventBuffer::Decode(size_t length) {
   events_.clear();
   absl::Status status;

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -68,6 +69,13 @@ inline constexpr size_t kEventMessageSize = 32;
 // that read it, because the event takes that descriptor over.
 // REQUIRES: message.size() == kEventMessageSize.
 absl::StatusOr<Event> DecodeEvent(absl::Span<const std::byte> message);
+
+// The descriptor that is named by the message of a fork, which stays whose it
+// is; nothing if it is another message.
+std::optional<int> ChildNamedIn(absl::Span<const std::byte> message);
+// Makes a message that says nothing of it: a fault where nothing is ever
+// mapped.
+void MakeVoid(absl::Span<std::byte> message);
 
 // Room for one batch of events, to be used again and again.
 //

@@ -69,6 +69,15 @@ TEST(DecodeEventTest, ForkOwnsTheDescriptorOfTheChild) {
   EXPECT_FALSE(IsOpen(raw));
 }
 
+TEST(DecodeEventTest, AForkCanBeLookedAtAndMadeVoid) {
+  auto message = MessageOf(0x13, 77);
+  EXPECT_EQ(ChildNamedIn(message), 77);
+  EXPECT_EQ(ChildNamedIn(MessageOf(0x12, 77)), std::nullopt);
+  EXPECT_EQ(ChildNamedIn(MessageOf(0x13, uint64_t{1} << 31)), std::nullopt);
+  MakeVoid(absl::MakeSpan(message));
+  EXPECT_EQ(Decoded<PageFault>(message).page, PageId(0));
+}
+
 TEST(DecodeEventTest, Remap) {
   const auto remapped =
       Decoded<Remapped>(MessageOf(0x14, 0x10000, 0x7f0000000000, 0x3000));

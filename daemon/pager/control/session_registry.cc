@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 #include "lib/prefetch/prefetch_mode.h"
 
@@ -405,6 +406,32 @@ bool SessionRegistry::idle() const {
     if (!entry.session->has_ended()) return false;
   }
   return true;
+}
+
+std::optional<absl::Duration> SessionRegistry::LastMoved() {
+  if (idle()) return std::nullopt;
+  absl::Duration last = MonotonicNow();
+  absl::MutexLock lock(&mu_);
+  for (const auto& [name, entry] : live_) {
+    if (entry.session->has_ended()) continue;
+    last = std::min(last, entry.session->LastMoved());
+  }
+  return last;
+}
+
+std::string SessionRegistry::Summary() const {
+  absl::MutexLock lock(&mu_);
+  const auto serving = std::count_if(
+      live_.begin(), live_.end(),
+      [](const auto& entry) { return !entry.second.session->has_ended(); });
+  std::string summary =
+      absl::StrCat(refusing_ ? "stopping when all memory is there: " : "",
+                   serving, serving == 1 ? " session" : " sessions");
+  if (!orphans_.empty()) {
+    absl::StrAppend(&summary, ", ", orphans_.size(),
+                    " waiting for their sources");
+  }
+  return summary;
 }
 
 void SessionRegistry::WaitUntilIdle() {

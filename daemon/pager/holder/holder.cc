@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -23,7 +24,10 @@
 
 #include "daemon/pager/holder/holder_page.h"
 #include "daemon/pager/holder/open_descriptors.h"
+#include "daemon/pager/holder/predecessors.h"
 #include "daemon/pager/holder/replace_holder.h"
+#include "daemon/pager/holder/service_manager.h"
+#include "daemon/pager/holder/stored_descriptors.h"
 
 namespace pagelift {
 namespace {
@@ -31,18 +35,22 @@ namespace {
 // A worker that lived for so long was no victim of what killed the one before.
 // What is killed from outside, as an operator or the kernel without memory
 // does, is mostly no victim of itself.
-constexpr int64_t kLongLifeNs = 5'000'000'000;
+constexpr int64_t kSecondNs = 1'000'000'000;
+constexpr int64_t kLongLifeNs = 5 * kSecondNs;
 constexpr int64_t kLongLifeIfKilledNs = 100'000'000;
 // How long we wait before we start another: not at all, then twice as long each
 // time.
 constexpr int64_t kFirstPauseNs = 10'000'000;
-constexpr int64_t kLongestPauseNs = 5'000'000'000;
+constexpr int64_t kLongestPauseNs = 5 * kSecondNs;
+// How often we look whether the worker moves, at most and at least.
+constexpr int64_t kFastestLookNs = 10'000'000;
+constexpr int64_t kSlowestLookNs = 5 * kSecondNs;
 constexpr int kNoWorker = 126;  // As a shell says it of a program.
 
 int64_t NowNs() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec;
+  return now.tv_sec * kSecondNs + now.tv_nsec;
 }
 
 // Nobody reads a log of ours: the worker's has a line for each of its starts.
@@ -50,47 +58,109 @@ void Complain(const char* what) {
   fprintf(stderr, "pageliftd: %s: %s\n", what, strerror(errno));
 }
 
+// An older one is shorter.
 HolderPage* Map(int fd) {
+  struct stat file;
+  if (fstat(fd, &file) != 0) return nullptr;
+  if (file.st_size < static_cast<off_t>(sizeof(HolderPage)) &&
+      ftruncate(fd, sizeof(HolderPage)) != 0) {
+    return nullptr;
+  }
   void* const page = mmap(nullptr, sizeof(HolderPage), PROT_READ | PROT_WRITE,
                           MAP_SHARED, fd, 0);
   return page == MAP_FAILED ? nullptr : static_cast<HolderPage*>(page);
 }
 
-void NoteInherited(HolderPage& page) {
+void NoteInherited(HolderPage& page, const Given& given) {
+  auto is_given = [&given](int fd) {
+    return std::any_of(given.descriptors.begin(), given.descriptors.end(),
+                       [fd](const auto& d) { return d.now == fd; });
+  };
   size_t count = 0;
   for (HolderPage::Inherited& entry : page.inherited) entry.descriptor = -1;
   for (int fd : OpenDescriptors()) {
     struct stat file;
     if (count == HolderPage::kMostInherited) break;
-    if (fd == page.descriptor || fstat(fd, &file) != 0) continue;
+    if (fd == page.descriptor || is_given(fd) || fstat(fd, &file) != 0) {
+      continue;
+    }
     page.inherited[count++] = {fd, file.st_dev, file.st_ino};
   }
 }
 
-HolderPage* NewPage() {
+// Where commands are to be taken from, if we were given that.
+void TakeControl(HolderPage& page, const Given& given) {
+  for (const Given::Descriptor& d : given.descriptors) {
+    int listens = 0;
+    socklen_t size = sizeof(listens);
+    if (d.home >= 0 ||
+        getsockopt(d.now, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0) {
+      continue;
+    }
+    if (listens == 0) continue;
+    page.control = d.now + 1;
+    page.control_is_given = 1;
+    return;
+  }
+}
+
+HolderPage* NewPage(Given& given) {
+  // They come first, so that nothing of ours is where they belong.
+  BringHome(given);
   const int fd = memfd_create("pagelift-holder", MFD_CLOEXEC);
   if (fd < 0 || ftruncate(fd, sizeof(HolderPage)) != 0) return nullptr;
   HolderPage* const page = Map(fd);
   if (page == nullptr) return nullptr;
   page->descriptor = fd;
-  NoteInherited(*page);
+  NoteInherited(*page, given);
   page->version = HolderPage::kVersion;
   page->next_session = 1;
+  page->lock = LockAgainstPredecessors(*page, fd);
   page->magic = HolderPage::kMagic;
+  TakeControl(*page, given);
   return page;
 }
 
-// That of the holder whose place we take, or a new one.
-HolderPage* OpenPage() {
-  const char* const told = getenv(kPageVariable);
-  if (told == nullptr) return NewPage();
-  HolderPage* const page = Map(atoi(told));
-  unsetenv(kPageVariable);
-  if (page == nullptr || page->magic != HolderPage::kMagic ||
-      page->version != HolderPage::kVersion) {
+bool IsOurs(const HolderPage* page) {
+  return page != nullptr && page->magic == HolderPage::kMagic &&
+         page->version == HolderPage::kVersion;
+}
+
+// That of a daemon which has died and whose descriptors were kept for us.
+HolderPage* RestoredPage(int fd, Given& given) {
+  HolderPage* const page = Map(fd);
+  if (!IsOurs(page)) {
     errno = EPROTO;
     return nullptr;
   }
+  // A manager need not end all of a service when one process of it ends.
+  Given::Descriptor lock;
+  lock.now = LockAgainstPredecessors(*page, fd);
+  if (lock.now < 0) return nullptr;
+  given.descriptors.push_back(lock);
+  NoteInherited(*page, given);
+  BringHome(given);
+  page->lock = given.descriptors.back().now;
+  page->restored = 1;
+  page->told_ready = 0;
+  page->control_is_given = 0;
+  page->wants_upgrade = 0;
+  page->last_status = SIGKILL;
+  ++page->crashes;
+  TakeControl(*page, given);
+  return page;
+}
+
+// That of the holder whose place we take.
+HolderPage* PredecessorsPage(int fd) {
+  HolderPage* const page = Map(fd);
+  unsetenv(kPageVariable);
+  if (!IsOurs(page)) {
+    errno = EPROTO;
+    return nullptr;
+  }
+  // An older one has none; the lock is ours with its descriptors otherwise.
+  if (page->lock == 0) page->lock = LockAgainstPredecessors(*page, fd);
   return page;
 }
 
@@ -151,6 +221,16 @@ bool AnySession(const HolderPage& page) {
                      [](const std::atomic<int32_t>& s) { return s != 0; });
 }
 
+std::string MainPid() { return "MAINPID=" + std::to_string(getpid()); }
+
+// How often the service manager wants to see that we move; 0: never. See
+// sd_watchdog_enabled(3) of systemd. Which process it meant does not matter: we
+// are it, or have taken its place and said so.
+int64_t WatchdogNs() {
+  const char* const us = getenv("WATCHDOG_USEC");
+  return us == nullptr ? 0 : 1000 * strtoll(us, nullptr, 10);
+}
+
 class Holder {
  public:
   Holder(int argc, char* argv[], HolderPage* page)
@@ -164,12 +244,14 @@ class Holder {
     while (true) {
       const int64_t start = NowNs();
       int64_t long_life = kLongLifeNs;
+      page_->moved_ns = AnySession(*page_) ? start : 0;
       worker_ = StartWorker(argc_, argv_, page_);
       if (worker_ < 0) {
         Complain("cannot start a worker");
         if (!AnySession(*page_)) return 1;
       } else {
         ++page_->workers;
+        SetProcess(page_->running[1], worker_);
         if (stop_signal_ != 0) kill(worker_, stop_signal_);
         const int status = AwaitWorker();
         if (page_->wants_upgrade != 0) {
@@ -194,15 +276,38 @@ class Holder {
  private:
   int AwaitWorker() {
     while (true) {
-      siginfo_t signal;
-      if (sigwaitinfo(&signals_, &signal) < 0) continue;
-      Note(signal.si_signo);
+      const int64_t wait = ShowThatWeMove();
+      const timespec timeout = {wait / kSecondNs, wait % kSecondNs};
+      Note(sigtimedwait(&signals_, nullptr, &timeout));
       int status;
       if (waitpid(worker_, &status, WNOHANG) == worker_) {
         worker_ = 0;
         return status;
       }
+      EndIfStuck();
     }
+  }
+
+  // Tells the service manager, and returns when to do so again.
+  int64_t ShowThatWeMove() {
+    int64_t wait = kSlowestLookNs;
+    if (page_->patience_ns > 0) wait = std::min(wait, page_->patience_ns / 4);
+    if (watchdog_ns_ > 0) {
+      TellServiceManager("WATCHDOG=1");
+      wait = std::min(wait, watchdog_ns_ / 3);
+    }
+    return std::max(wait, kFastestLookNs);
+  }
+
+  // A worker that stands still is as bad as a dead one, which has a successor.
+  void EndIfStuck() {
+    const int64_t patience = page_->patience_ns;
+    const int64_t moved = page_->moved_ns;
+    if (patience == 0 || moved == 0 || NowNs() - moved < patience) return;
+    fprintf(stderr, "pageliftd: the worker, process %d, stands still: killed\n",
+            worker_);
+    page_->moved_ns = 0;
+    kill(worker_, SIGKILL);
   }
 
   void Note(int signal) {
@@ -215,7 +320,7 @@ class Holder {
   void Pause() {
     const int64_t until = NowNs() + pause_;
     for (int64_t left = pause_; left > 0; left = until - NowNs()) {
-      const timespec timeout = {left / 1'000'000'000, left % 1'000'000'000};
+      const timespec timeout = {left / kSecondNs, left % kSecondNs};
       const int signal = sigtimedwait(&signals_, nullptr, &timeout);
       if (signal > 0) Note(signal);
     }
@@ -229,13 +334,24 @@ class Holder {
   pid_t worker_ = 0;
   int stop_signal_ = 0;
   int64_t pause_ = 0;
+  const int64_t watchdog_ns_ = WatchdogNs();
 };
 
 }  // namespace
 
 int RunHolder(int argc, char* argv[]) {
-  const bool goes_on = getenv(kPageVariable) != nullptr;
-  HolderPage* const page = OpenPage();
+  // One that takes another's place was executed as /proc/self/exe.
+  prctl(PR_SET_NAME, "pageliftd");
+  const char* const told = getenv(kPageVariable);
+  Given given = TakeGiven();
+  const auto stored =
+      std::find_if(given.descriptors.begin(), given.descriptors.end(),
+                   [](const Given::Descriptor& d) { return d.is_page; });
+  const bool restored = told == nullptr && stored != given.descriptors.end();
+  const bool goes_on = told != nullptr || restored;
+  HolderPage* const page = told != nullptr ? PredecessorsPage(atoi(told))
+                           : restored      ? RestoredPage(stored->now, given)
+                                           : NewPage(given);
   if (page == nullptr) {
     Complain("cannot set up the memory that is shared with the worker");
     // What we hold must stay open, though nobody will serve it.
@@ -243,11 +359,13 @@ int RunHolder(int argc, char* argv[]) {
     return 1;
   }
   page->holder = getpid();
+  SetProcess(page->running[0], getpid());
   if (page->wants_upgrade.exchange(0) != 0) {
     ++page->upgrades;
   } else if (goes_on) {
     page->last_status = SIGKILL;  // The holder's, and we were its worker.
   }
+  if (told != nullptr) TellServiceManager(MainPid().c_str());
   const std::string library = LibraryBesideUs();
   page->library = open(library.c_str(), O_RDONLY | O_CLOEXEC);
   if (page->library < 0) {

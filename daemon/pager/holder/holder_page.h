@@ -50,6 +50,29 @@ struct HolderPage {
   char upgrade_to[4096];                // A program like this one.
   // Descriptors of sessions' journals, plus one; 0 is a free place.
   std::atomic<int32_t> sessions[kMostSessions];
+
+  // --- What was added later; zeros from an older holder or worker ----------
+  // The descriptors come from the service manager's store: some may be missing.
+  // A worker that has looked clears it.
+  std::atomic<uint32_t> restored;
+  // Something is in that store, or may be, that is to be there no more.
+  std::atomic<uint32_t> store_is_wrong;
+  // The socket for commands is the service manager's, which listens there.
+  std::atomic<uint32_t> control_is_given;
+  // A worker that does not move for so long is killed; 0: none is.
+  std::atomic<int64_t> patience_ns;
+  // When the worker has last shown that it moves (CLOCK_MONOTONIC); 0: it need
+  // not.
+  std::atomic<int64_t> moved_ns;
+  // The holder and its worker as processes that a number alone does not name:
+  // fields 1 and 22 of /proc/PID/stat.
+  struct Process {
+    std::atomic<int32_t> pid;
+    std::atomic<uint64_t> start;
+  };
+  Process running[2];
+  // Locked as long as anybody shares our descriptors; see predecessors.h.
+  std::atomic<int32_t> lock;
 };
 
 // What a worker is: a function of this name in the library beside the holder.

@@ -114,6 +114,14 @@ TEST_F(HolderTest, AProgramThatCannotBeStartedIsNoUpgrade) {
   EXPECT_EQ(Run({"upgrade to nothing", "5"}), 5);
 }
 
+TEST_F(HolderTest, AWorkerThatStandsStillIsReplaced) {
+  EXPECT_EQ(Run({"stand still", "stand still", "tell crashes"}), 2);
+}
+
+TEST_F(HolderTest, AWorkerThatNeedNotMoveIsLeftAlone) {
+  EXPECT_EQ(Run({"rest", "tell crashes"}), 9);
+}
+
 TEST_F(HolderTest, WithoutItsLibraryItSaysSo) {
   TempDir dir;
   const std::string alone = dir.Join("holder");

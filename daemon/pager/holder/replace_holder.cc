@@ -1,29 +1,91 @@
 #include "daemon/pager/holder/replace_holder.h"
 
+#include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <ctime>
 #include <vector>
 
-#include "daemon/pager/holder/open_descriptors.h"
-
 namespace pagelift {
+namespace {
+
+// What execve(2) is to be given. Made beforehand: in a process that was made
+// from one with threads nothing can be allocated.
+class NextHolder {
+ public:
+  NextHolder(const char* program, char* argv[], const HolderPage& page)
+      : program_(program), argv_(argv) {
+    snprintf(page_variable_, sizeof(page_variable_), "%s=%d", kPageVariable,
+             page.descriptor);
+    for (char** variable = environ; *variable != nullptr; ++variable) {
+      environment_.push_back(*variable);
+    }
+    environment_.push_back(page_variable_);
+    environment_.push_back(nullptr);
+  }
+
+  // All descriptors are kept; what is not needed the next worker closes.
+  // Returns, with errno, only if that is not possible.
+  void Execute() const {
+    if (!KeepAll()) return;
+    execve(program_, argv_, environment_.data());
+  }
+
+ private:
+  static bool KeepAll() {
+    // Not /proc/self: that has none once the first thread has ended.
+    const int folder = open("/proc/thread-self/fd", O_RDONLY | O_DIRECTORY);
+    if (folder < 0) return false;
+    alignas(dirent64) char entries[4096];
+    long length;
+    while ((length = syscall(SYS_getdents64, folder, entries,
+                             sizeof(entries))) > 0) {
+      for (long at = 0; at < length;) {
+        const auto* entry = reinterpret_cast<const dirent64*>(entries + at);
+        at += entry->d_reclen;
+        const int fd = atoi(entry->d_name);
+        if (entry->d_name[0] != '.' && fd != folder) fcntl(fd, F_SETFD, 0);
+      }
+    }
+    const int error = errno;
+    close(folder);
+    errno = error;
+    return length == 0;
+  }
+
+  const char* const program_;
+  char** const argv_;
+  char page_variable_[64];
+  std::vector<char*> environment_;
+};
+
+}  // namespace
 
 void BecomeHolder(const char* program, char* argv[], const HolderPage& page) {
-  // All of them: what is not needed the next worker closes.
-  const std::vector<int> open = OpenDescriptors();
-  if (open.empty()) return;
-  for (int fd : open) fcntl(fd, F_SETFD, 0);
-  char number[16];
-  snprintf(number, sizeof(number), "%d", page.descriptor);
-  setenv(kPageVariable, number, 1);
-  execv(program, argv);
-  const int error = errno;
-  unsetenv(kPageVariable);
-  errno = error;
+  NextHolder(program, argv, page).Execute();
+}
+
+void ReplaceHolder(const char* program, char* argv[], const HolderPage& page) {
+  const NextHolder next(program, argv, page);
+  const pid_t us = getpid();
+  // It shares our descriptors, and so has what our threads still get.
+  const long pid =
+      syscall(SYS_clone, CLONE_FILES | SIGCHLD, nullptr, nullptr, nullptr, 0);
+  if (pid < 0) return;
+  if (pid > 0) _exit(0);
+  const timespec between_looks = {0, 100'000};
+  while (getppid() == us) nanosleep(&between_looks, nullptr);
+  next.Execute();
+  // Nobody will serve, but nothing is closed.
+  while (true) pause();
 }
 
 }  // namespace pagelift

@@ -103,6 +103,7 @@ std::unique_ptr<SpaceJournal> SessionJournal::Arrive(int uffd, pid_t pid,
   record.pid = pid;
   record.image_pid = image_pid;
   record.state.store(SpaceRecord::kArrived, std::memory_order_release);
+  Keep(uffd, record.kept, SpaceRecord::kUserfaultFd);
   return journal;
 }
 
@@ -118,6 +119,45 @@ void SessionJournal::Settle(SpaceJournal& journal, const Space& space,
   record.held = space.held ? 1 : 0;
   record.parent_pid = space.parent_pid;
   record.state.store(SpaceRecord::kLive, std::memory_order_release);
+  Keep(space.pidfd, record.kept, SpaceRecord::kPidFd);
+  Keep(space.uffd, record.kept, SpaceRecord::kUserfaultFd);
+}
+
+void SessionJournal::Keep(int fd, std::atomic<uint32_t>& kept,
+                          uint32_t bit) const {
+  if (!store_.has_value() || fd < 0 || (kept & bit) != 0) return;
+  if (store_->Keep(fd)) kept |= bit;
+}
+
+void SessionJournal::TakeOut(int fd, std::atomic<uint32_t>& kept,
+                             uint32_t bit) const {
+  if (!store_.has_value() || fd < 0) return;
+  kept &= ~bit;
+  store_->TakeOut(fd);
+}
+
+void SessionJournal::SetListener(int fd) {
+  const int before = record().listener.exchange(fd);
+  TakeOut(before, record().kept, kListener);
+  Keep(fd, record().kept, kListener);
+}
+
+void SessionJournal::SetHandoff(int fd) {
+  const int before = record().handoff.exchange(fd);
+  TakeOut(before, record().kept, kHandoff);
+  Keep(fd, record().kept, kHandoff);
+}
+
+void SessionJournal::KeepIn(const DescriptorStore& store) {
+  store_ = store;
+  std::atomic<uint32_t>& kept = record().kept;
+  Keep(fd(), kept, kJournal);
+  Keep(record().listener, kept, kListener);
+  Keep(record().handoff, kept, kHandoff);
+  ForEachOpen([this](size_t, SpaceRecord& space) {
+    Keep(space.pidfd, space.kept, SpaceRecord::kPidFd);
+    Keep(space.uffd, space.kept, SpaceRecord::kUserfaultFd);
+  });
 }
 
 bool SessionJournal::Has(int uffd) const {
@@ -131,13 +171,10 @@ bool SessionJournal::Has(int uffd) const {
 
 std::vector<int> SessionJournal::Descriptors() {
   std::vector<int> named = {fd(), record().listener, record().handoff};
-  for (size_t i = 0; i < kMostSpaces; ++i) {
-    const SpaceRecord& space = slot(i);
-    if (space.state == SpaceRecord::kFree && space.sequence == 0) break;
-    if (!space.is_open()) continue;
+  ForEachOpen([&named](size_t, const SpaceRecord& space) {
     named.push_back(space.uffd);
     named.push_back(space.pidfd);
-  }
+  });
   return named;
 }
 

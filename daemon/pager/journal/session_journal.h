@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
+#include "daemon/pager/journal/descriptor_store.h"
 #include "daemon/pager/journal/shared_memory.h"
 #include "daemon/pager/journal/space_journal.h"
 #include "daemon/pager/layout/space_layout.h"
@@ -72,6 +74,8 @@ struct SessionRecord {
   // LostSource: milliseconds, 0 for never; WhenUnavailable.
   uint64_t unavailable_after_ms;
   uint32_t when_unavailable;
+  // What the service manager keeps: bits of SessionJournal.
+  std::atomic<uint32_t> kept;
 };
 static_assert(sizeof(SessionRecord) < 12 << 10);
 
@@ -118,8 +122,22 @@ class SessionJournal {
   // A live one with that descriptor is here.
   bool Has(int uffd) const ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Restore is to connect, and has connected, there. -1: no more; before the
+  // descriptor is closed.
+  void SetListener(int fd);
+  void SetHandoff(int fd);
+
+  // From now on `store` has every descriptor that is named here, and this
+  // journal.
+  void KeepIn(const DescriptorStore& store) ABSL_LOCKS_EXCLUDED(mu_);
+
   // Taking over: every descriptor that is named here.
   std::vector<int> Descriptors();
+  // The descriptors come from a store, where some may be missing. Forgets what
+  // is not what it should be, and kills the targets whose memory is lost with
+  // it: they would read zeros. All are lost unless what was kept is `trusted`.
+  // Before anything else.
+  void CheckRestored(bool trusted);
   // The live ones, parents before their children. Once only.
   absl::StatusOr<std::vector<std::unique_ptr<SpaceJournal>>> Spaces()
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -130,6 +148,13 @@ class SessionJournal {
   friend class SpaceJournal;
 
   SessionJournal(SharedMemory memory, SharedMapping header);
+  enum Kept : uint32_t { kJournal = 1, kListener = 2, kHandoff = 4 };
+
+  // `bit` of `kept` says whether the store has `fd`.
+  void Keep(int fd, std::atomic<uint32_t>& kept, uint32_t bit) const;
+  void TakeOut(int fd, std::atomic<uint32_t>& kept, uint32_t bit) const;
+  void CheckMessages(size_t index);
+
   // Of a free slot; null if there is none.
   std::unique_ptr<SpaceJournal> NewJournal() ABSL_LOCKS_EXCLUDED(mu_);
   void Remove(SpaceJournal& space) ABSL_LOCKS_EXCLUDED(mu_);
@@ -137,6 +162,15 @@ class SessionJournal {
     return *header_.at<SpaceRecord>(kSlotsAt + index * sizeof(SpaceRecord));
   }
   size_t PlaceOf(size_t index) const;
+  // REQUIRES: nobody else uses this yet.
+  template <typename F>
+  void ForEachOpen(F visit) const {
+    for (size_t i = 0; i < kMostSpaces; ++i) {
+      SpaceRecord& space = slot(i);
+      if (space.state == SpaceRecord::kFree && space.sequence == 0) break;
+      if (space.is_open()) visit(i, space);
+    }
+  }
   PageCount image_pages() const {
     return PageCount(header_.at<SessionRecord>(0)->image_pages);
   }
@@ -148,6 +182,8 @@ class SessionJournal {
 
   const SharedMemory memory_;
   const SharedMapping header_;  // [0, kSpacesAt)
+
+  std::optional<DescriptorStore> store_;
 
   mutable absl::Mutex mu_;
   std::vector<size_t> free_ ABSL_GUARDED_BY(mu_);  // Below `used_`.

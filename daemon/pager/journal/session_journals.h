@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "daemon/pager/holder/holder_page.h"
+#include "daemon/pager/journal/descriptor_store.h"
 #include "daemon/pager/journal/session_journal.h"
 
 namespace pagelift {
@@ -19,7 +20,7 @@ class SessionJournals {
  public:
   // `page` is shared with the holder, and outlives this; null: nobody will go
   // on with anything.
-  explicit SessionJournals(HolderPage* page) : page_(page) {}
+  explicit SessionJournals(HolderPage* page) : page_(page), store_(page) {}
 
   // Closes every descriptor that a worker has left which died, but what is
   // named in a journal, and userfaultfds, whose targets read zeros if they are
@@ -30,12 +31,14 @@ class SessionJournals {
   uint64_t NextNumber();
 
   // One is found by the next worker once it was entered, until its descriptor
-  // is forgotten, which is to be before it is closed.
-  absl::Status Enter(const SessionJournal& journal);
+  // is forgotten, which is to be before it is closed. What it names is given
+  // to the service manager, too.
+  absl::Status Enter(SessionJournal& journal);
   void Forget(int descriptor);
 
  private:
   HolderPage* const page_;
+  const DescriptorStore store_;           // With a page.
   std::atomic<uint64_t> next_number_{1};  // Without a page.
 };
 

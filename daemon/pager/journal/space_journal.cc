@@ -147,8 +147,17 @@ void SpaceJournal::MarkInstalled(ImageRange pages) {
   }
 }
 
+void SpaceJournal::SetProcess(pid_t pid, int pidfd) {
+  record_.pid = pid;
+  record_.pidfd = pidfd;
+  session_.Keep(pidfd, record_.kept, SpaceRecord::kPidFd);
+  record_.held = 0;
+}
+
 void SpaceJournal::BeginClosing() {
   record_.state.store(SpaceRecord::kClosing, std::memory_order_release);
+  session_.TakeOut(record_.uffd, record_.kept, SpaceRecord::kUserfaultFd);
+  session_.TakeOut(record_.pidfd, record_.kept, SpaceRecord::kPidFd);
 }
 
 void SpaceJournal::EndClosing() { session_.Remove(*this); }

@@ -42,9 +42,12 @@ struct SpaceRecord {
   // A forked child of `parent_pid` that is held; see AddressSpace.
   std::atomic<uint32_t> held;
   int32_t parent_pid;
-  uint64_t sequence;  // A child's is greater than its parent's.
-  int32_t image_pid;  // Of one that has arrived.
-  uint32_t unused[5];
+  uint64_t sequence;           // A child's is greater than its parent's.
+  int32_t image_pid;           // Of one that has arrived.
+  std::atomic<uint32_t> kept;  // By the service manager: bits of Kept.
+  uint32_t unused[4];
+
+  enum Kept : uint32_t { kUserfaultFd = 1, kPidFd = 2 };
 
   bool is_open() const { return state == kLive || state == kArrived; }
 };
@@ -99,6 +102,10 @@ class SpaceJournal final : public LayoutLog {
   void Fold(const SpaceLayout& layout) ABSL_LOCKS_EXCLUDED(mu_);
 
   void MarkInstalled(ImageRange pages);
+
+  // Its process is known from now on, and it is not held any more. -1: it is
+  // not known after all.
+  void SetProcess(pid_t pid, int pidfd);
 
   // The descriptor is about to be closed, because I4 holds; and it was closed:
   // nothing is kept any more.

@@ -187,10 +187,8 @@ void AddressSpace::Release(std::optional<PidFd> pid,
   pid_ = std::move(pid);
   if (pid_.has_value()) spare_fd_ = OpenSpare();
   if (journal_ != nullptr) {
-    SpaceRecord& record = journal_->record();
-    record.pid = pid_.has_value() ? pid_->pid() : 0;
-    record.pidfd = pid_.has_value() ? pid_->fd() : -1;
-    record.held = 0;
+    journal_->SetProcess(pid_.has_value() ? pid_->pid() : 0,
+                         pid_.has_value() ? pid_->fd() : -1);
   }
   held_.store(false, std::memory_order_release);
 }

@@ -84,9 +84,10 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
       loop_(std::move(loop)),
       listener_(std::move(listener)),
       last_arrival_(absl::ToInt64Nanoseconds(MonotonicNow())),
+      last_moved_(last_arrival_.load()),
       recording_first_(options_.record && !resumed) {
   if (!resumed) record_.opened_ns = absl::GetCurrentTimeNanos();
-  if (listener_.has_value()) record_.listener = listener_->fd();
+  if (listener_.has_value()) journal_->SetListener(listener_->fd());
   state_ = SnapshotOf(*journal_).state;
   trouble_ = record_.trouble.Get();
   std::vector<Lineage*> lineages;
@@ -172,6 +173,16 @@ std::vector<PageId> Session::LikelyFirst(size_t task,
                       });
   }
   return pages;
+}
+
+absl::Duration Session::LastMoved() {
+  if (!asked_to_move_.exchange(true)) {
+    loop_->Post([this] {
+      last_moved_ = absl::ToInt64Nanoseconds(MonotonicNow());
+      asked_to_move_ = false;
+    });
+  }
+  return absl::Nanoseconds(last_moved_.load());
 }
 
 void Session::SetPrefetch(PrefetchMode mode) {

@@ -123,6 +123,10 @@ class Session : private PageSink {
   const PageSource& source() const { return *source_; }
   const std::string& work_dir() const { return options_.work_dir; }
 
+  // When the event thread last moved, by MonotonicNow(). Has it move, if it
+  // can, for who asks next.
+  absl::Duration LastMoved();
+
   bool has_ended() const ABSL_LOCKS_EXCLUDED(mu_);
   void WaitUntilEnded() const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -318,6 +322,8 @@ class Session : private PageSink {
   std::optional<RestoreRecorder> recorder_;
   // MonotonicNow(), in nanoseconds, when something has come.
   std::atomic<int64_t> last_arrival_;
+  std::atomic<int64_t> last_moved_;  // The same, of LastMoved().
+  std::atomic<bool> asked_to_move_{false};
   // Nothing is prefetched until it has settled.
   std::atomic<bool> recording_first_;
 

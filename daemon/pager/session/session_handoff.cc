@@ -43,7 +43,7 @@ void Session::OnConnect() {
   if (channel.status().code() == absl::StatusCode::kUnavailable) return;
   if (channel.ok()) {
     handoff_.emplace(*std::move(channel));
-    record_.handoff = handoff_->fd();
+    journal_->SetHandoff(handoff_->fd());
   }
   // One restore, one connection.
   CloseListener();
@@ -59,14 +59,14 @@ void Session::OnConnect() {
 
 void Session::CloseListener() {
   if (!listener_.has_value()) return;
-  record_.listener = -1;
+  journal_->SetListener(-1);
   loop_->Unwatch(listener_->fd());
   listener_.reset();
 }
 
 void Session::CloseHandoff() {
   if (!handoff_.has_value()) return;
-  record_.handoff = -1;
+  journal_->SetHandoff(-1);
   loop_->Unwatch(handoff_->fd());
   handoff_.reset();
 }

@@ -157,6 +157,18 @@ class Host:
         return frozenset(int(pid) for pid, state, name in fields
                          if name == comm[:15] and not state.startswith("Z"))
 
+    def pids_out_here(self, comm: str) -> list[int]:
+        """The same as seen out here, of this host only."""
+        ours = os.readlink(f"/proc/{self._pid}/ns/pid")
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if ((process / "comm").read_text().strip() == comm[:15]
+                        and os.readlink(process / "ns" / "pid") == ours
+                        and _state_of(process) != "Z"):
+                    found.append(int(process.name))
+        return found
+
     @contextlib.contextmanager
     def network(self) -> Iterator[None]:
         """Sockets that the calling thread opens meanwhile are in here."""
@@ -190,6 +202,10 @@ def join_with_cable(left: Host, right: Host) -> None:
                  "cable", "netns", str(other._pid)], check=True)
         host.run(["ip", "address", "add", f"{host.address}/24", "dev", "cable"])
         host.run(["ip", "link", "set", "cable", "up"])
+
+
+def _state_of(process: Path) -> str:
+    return (process / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _enter_network(namespace: BinaryIO) -> None:

@@ -209,11 +209,17 @@ class PageliftRestoreWay(RestoreWay):
                         if place == REMOTE else None)
         # The daemon makes it, for its own user only.
         self._control = self._daemon_folder() / "control" / "socket"
+        self._start_daemon()
+
+    def _start_daemon(self) -> None:
         self._daemon = start_when_ready(
-            scene.destination, "pageliftd",
+            self._scene.destination, "pageliftd",
             [*self._privileges(), tools.pagelift("pageliftd"), "--control",
              self._control, *self._daemon_options()],
-            "--ready-fd", scene.folder / "pageliftd.log")
+            "--ready-fd", self._scene.folder / "pageliftd.log")
+
+    def _stop_daemon(self) -> None:
+        stop(self._daemon)
 
     def _daemon_folder(self) -> Path:
         """Where the daemon may make its own."""
@@ -247,7 +253,7 @@ class PageliftRestoreWay(RestoreWay):
              self._control]))
 
     def close(self) -> None:
-        stop(self._daemon)
+        self._stop_daemon()
         raise_if_crashed(self._scene.folder / "pageliftd.log")
         if self._server is not None:
             self._server.close()

@@ -5,14 +5,16 @@ from pathlib import Path
 
 from .namespaces import Failed
 
-_WORKER = "pageliftd-work"
+# As the kernel calls them.
+HOLDER = "pageliftd"
+WORKER = "pageliftd-work"
 
 
 def worker_of(pid: int) -> int:
     """The worker of the holder `pid`; of another program, itself."""
     for child in _children(pid):
         try:
-            if Path(f"/proc/{child}/comm").read_text().strip() == _WORKER:
+            if Path(f"/proc/{child}/comm").read_text().strip() == WORKER:
                 return child
         except FileNotFoundError:
             pass  # It has just died.

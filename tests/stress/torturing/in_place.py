@@ -4,6 +4,7 @@ back from a pager: no CRIU, so that thousands of times are cheap."""
 import json
 import os
 import shutil
+import signal
 import threading
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from harness.namespaces import FIRST_TARGET_PID, Failed, Host, Process
 from harness.scene import Scene
 from harness.waiting import PATIENCE_SECONDS, wait_until
 from harness.ways import EMBEDDED, start_when_ready, stop
-from harness.workers import raise_if_crashed
+from harness.workers import HOLDER, raise_if_crashed
 from harness.workloads import CommandedTarget
 
 from .figures import Figures
@@ -48,14 +49,15 @@ class Pager:
             return f"criu:{self.images / name}"
         return f"grpc://{self._address}/{name}"
 
-    def kill_workers(self, mean_seconds: float, seed: int) -> WorkerKiller:
+    def kill_workers(self, mean_seconds: float, seed: int,
+                     holders: bool) -> WorkerKiller:
         """Until that is closed."""
-        return WorkerKiller(self._daemon.pid(), mean_seconds, seed,
-                            self._scene.folder / "pageliftd.log")
+        return WorkerKiller(self._scene.destination, mean_seconds, seed,
+                            self._scene.folder / "pageliftd.log", holders)
 
     def userfaultfds(self) -> int:
         """How many the daemon holds."""
-        pid = self._daemon.pid()
+        pid = self._holder()
         count = 0
         for fd in Path(f"/proc/{pid}/fd").iterdir():
             try:
@@ -71,10 +73,26 @@ class Pager:
         if left > 0:
             raise Failed(f"pageliftd holds {left} userfaultfds of processes "
                          "that are complete or gone")
-        stop(self._daemon)
+        self._stop()
         raise_if_crashed(self._scene.folder / "pageliftd.log")
         if self._server is not None:
             stop(self._server)
+
+
+    def _holder(self) -> int:
+        """Not the one that was started, if that was killed."""
+        pids = self._scene.destination.pids_out_here(HOLDER)
+        if len(pids) != 1:
+            raise Failed(f"{len(pids)} holders of pageliftd are running")
+        return pids[0]
+
+    def _stop(self) -> None:
+        if self._daemon.pid() == self._holder():
+            return stop(self._daemon)
+        os.kill(self._holder(), signal.SIGTERM)
+        wait_until("the end of pageliftd", lambda: not self._scene.destination
+                   .pids_out_here(HOLDER))
+        return None
 
 
 class InPlaceTarget:

@@ -1,5 +1,7 @@
-"""Kills pageliftd's worker again and again, at moments that nobody chose."""
+"""Kills pageliftd's worker, and its holder, again and again, at moments that
+nobody chose."""
 
+import contextlib
 import os
 import random
 import re
@@ -9,17 +11,25 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
+from harness.namespaces import Host
+from harness.workers import HOLDER, WORKER
+
 _GOES_ON = re.compile(r"ts=(\S+)Z .*session in .* goes on with [1-9]")
+
+
+# Of the kills, if holders are killed at all.
+_HOLDERS_SHARE = 0.3
 
 
 class WorkerKiller(threading.Thread):
     """Runs until close(). The times between two kills are exponentially
     distributed, so that none is more likely than another."""
 
-    def __init__(self, holder_pid: int, mean_seconds: float, seed: int,
-                 log: Path) -> None:
+    def __init__(self, host: Host, mean_seconds: float, seed: int,
+                 log: Path, holders: bool) -> None:
         super().__init__(daemon=True)
-        self._children = Path(f"/proc/{holder_pid}/task/{holder_pid}/children")
+        self._host = host
+        self._holders = holders
         self._mean = mean_seconds
         self._random = random.Random(seed)
         self._log = log
@@ -29,14 +39,26 @@ class WorkerKiller(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(self._random.expovariate(1 / self._mean)):
+            holder = self._holders and self._random.random() < _HOLDERS_SHARE
+            pids = self._host.pids_out_here(HOLDER if holder else WORKER)
+            # Both at once is what a service manager is for: the other has to
+            # be there, and has to have seen who its holder is.
+            if len(pids) != 1 or (holder and not self._settled()):
+                continue
             try:
-                workers = self._children.read_text().split()
-                if not workers:
-                    continue  # Between two of them.
-                os.kill(int(workers[0]), signal.SIGKILL)
-            except (FileNotFoundError, ProcessLookupError):
+                os.kill(pids[0], signal.SIGKILL)
+            except ProcessLookupError:
                 continue
             self._killed_at.append(time.time())
+
+    def _settled(self) -> bool:
+        """The worker watches its holder."""
+        for pid in self._host.pids_out_here(WORKER):
+            for comm in Path(f"/proc/{pid}/task").glob("*/comm"):
+                with contextlib.suppress(OSError):
+                    if comm.read_text().strip() == "pl-holder":
+                        return True
+        return False
 
     def close(self) -> list[float]:
         """How long targets had nobody who serves them, in milliseconds, after

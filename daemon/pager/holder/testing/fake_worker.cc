@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <string>
 
 #include "daemon/pager/holder/holder_page.h"
@@ -49,6 +50,28 @@ void Upgrade(HolderPage& page, const char* program) {
   _exit(0);
 }
 
+constexpr int64_t kPatienceNs = 50'000'000;
+
+void SleepFor(int64_t ns) {
+  const timespec time = {ns / 1'000'000'000, ns % 1'000'000'000};
+  nanosleep(&time, nullptr);
+}
+
+void StandStill(HolderPage& page) {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  page.moved_ns = now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec;
+  page.patience_ns = kPatienceNs;
+  while (true) pause();
+}
+
+// With nothing to do.
+void Rest(HolderPage& page) {
+  page.moved_ns = 0;
+  page.patience_ns = kPatienceNs;
+  SleepFor(4 * kPatienceNs);
+}
+
 }  // namespace
 }  // namespace pagelift
 
@@ -81,6 +104,11 @@ extern "C" __attribute__((visibility("default"))) int pageliftd_worker(
     Upgrade(*page, argv[0]);
   }
   if (action == "upgrade to nothing") Upgrade(*page, "/nonexistent");
+  if (action == "stand still") StandStill(*page);
+  if (action == "rest") {
+    Rest(*page);
+    return 9;
+  }
   if (action == "tell upgrades") return static_cast<int>(page->upgrades);
   if (action == "tell crashes") return static_cast<int>(page->crashes);
   return atoi(action.c_str());
