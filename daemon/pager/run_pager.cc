@@ -1,15 +1,9 @@
 #include "daemon/pager/run_pager.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
-#include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/pager/control/control_door.h"
 #include "daemon/pager/control/control_service.h"
@@ -17,18 +11,14 @@
 #include "daemon/pager/control/session_registry.h"
 #include "daemon/pager/control/upgrade.h"
 #include "daemon/pager/holder/service_manager.h"
-#include "daemon/pager/holder_watch.h"
 #include "daemon/pager/journal/descriptor_store.h"
-#include "daemon/pager/journal/session_journal.h"
-#include "daemon/pager/journal/session_journals.h"
 #include "daemon/pager/source/source_opener.h"
+#include "daemon/pager/worker_service.h"
 #include "grpcpp/grpcpp.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/unique_fd.h"
 #include "lib/process/fd_listener.h"
 #include "lib/process/service.h"
-#include "lib/transport/grpc_lifetime.h"
-#include "lib/transport/grpc_log.h"
 #include "lib/workingset/working_set.h"
 
 namespace pagelift {
@@ -52,27 +42,6 @@ void WaitForTheEnd(const PagerOptions& options, StopSignals& signals,
   }
 }
 
-using Journals = std::vector<std::unique_ptr<SessionJournal>>;
-
-void TellOfTheWorkerBefore(const HolderPage& page, const Journals& journals) {
-  if (page.workers <= 1) return;
-  const auto sessions = std::count_if(
-      journals.begin(), journals.end(),
-      [](const auto& journal) { return journal->record().ended_ns == 0; });
-  const int status = page.last_status;
-  if (status == -1) {
-    LOG(Info) << "this process has taken the place of another; it goes on with "
-              << sessions << " sessions";
-    return;
-  }
-  LOG(Error) << "the process before this one ended "
-             << (WIFSIGNALED(status)
-                     ? absl::StrCat("by signal ", WTERMSIG(status))
-                     : absl::StrCat("with exit code ", WEXITSTATUS(status)))
-             << ", crash number " << page.crashes << "; this one goes on with "
-             << sessions << " sessions";
-}
-
 // Where another worker, or the service manager, listens already, or anew.
 absl::StatusOr<FdListener> ListenForCommands(const PagerOptions& options,
                                              HolderPage& page) {
@@ -88,11 +57,8 @@ absl::StatusOr<FdListener> ListenForCommands(const PagerOptions& options,
   return listener;
 }
 
-absl::Status Serve(const PagerOptions& options, char* argv[], HolderPage* page,
+absl::Status Serve(const PagerOptions& options, HolderPage* page,
                    Journals& journals, StopSignals& signals) {
-  TellOfTheWorkerBefore(*page, journals);
-  RouteGrpcLog();
-  KeepGrpcToTheEnd();
   SourceOptions source;
   source.keep =
       options.keep_working_sets ? KeepWorkingSets::kYes : KeepWorkingSets::kNo;
@@ -107,8 +73,6 @@ absl::Status Serve(const PagerOptions& options, char* argv[], HolderPage* page,
   registry.GoOn(std::exchange(journals, {}));
   Upgrade upgrade(*page);
   ControlService service(registry, *page, upgrade);
-  ASSIGN_OR_RETURN(const std::unique_ptr<HolderWatch> watch,
-                   HolderWatch::Start(argv, *page));
   grpc::ServerBuilder builder;
   builder.RegisterService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
@@ -116,8 +80,12 @@ absl::Status Serve(const PagerOptions& options, char* argv[], HolderPage* page,
   ASSIGN_OR_RETURN(std::unique_ptr<ControlDoor> door,
                    ControlDoor::Open(listener, *server));
   LOG(Info) << "control socket at " << options.control;
+  Pulse::Options pulse_options;
+  pulse_options.last_moved = [&registry] { return registry.LastMoved(); };
+  pulse_options.summary = [&registry] { return registry.Summary(); };
+  pulse_options.patience = options.watchdog;
   ASSIGN_OR_RETURN(const std::unique_ptr<Pulse> pulse,
-                   Pulse::Start(registry, options.watchdog, *page));
+                   Pulse::Start(std::move(pulse_options), *page));
   TellServiceManager("READY=1");
   if (page->told_ready.exchange(1) == 0) {
     RETURN_IF_ERROR(TellReady(options.ready_fd, '\n'));
@@ -143,15 +111,11 @@ absl::Status Serve(const PagerOptions& options, char* argv[], HolderPage* page,
 }  // namespace
 
 int RunPager(const PagerOptions& options, char* argv[], HolderPage* page) {
-  Journals journals = SessionJournals(page).TakeOver();
-  const int code =
-      RunService("pageliftd", {options.log_file, options.log_level},
-                 [&](StopSignals& signals) {
-                   return Serve(options, argv, page, journals, signals);
-                 });
-  // Nobody goes on with them yet: another worker needs what would be closed.
-  if (!journals.empty()) _exit(code);
-  return code;
+  return RunWorkerService("pageliftd", {options.log_file, options.log_level},
+                          argv, *page,
+                          [&](Journals& journals, StopSignals& signals) {
+                            return Serve(options, page, journals, signals);
+                          });
 }
 
 }  // namespace pagelift

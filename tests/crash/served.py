@@ -46,7 +46,8 @@ class PageliftWay(ways.PageliftRestoreWay):
 
 
 @contextlib.contextmanager
-def served(workload: Workload, kind: type[ways.RestoreWay]
+def served(workload: Workload, kind: type[ways.RestoreWay],
+           place: str = ways.REMOTE
            ) -> Iterator[tuple[Scene, Checkpoint, ways.RestoreWay]]:
     with Scene("crash") as scene:
         try:
@@ -55,8 +56,6 @@ def served(workload: Workload, kind: type[ways.RestoreWay]
             workload.start(scene.source, state)
             checkpoint = checkpoints.dump(scene, state, workload.comm,
                                           workload.dump_as)
-            place = (ways.REMOTE if ways.REMOTE in kind.places
-                     else ways.PAGE_SERVER)
             way = kind(scene, checkpoint, place)
             yield scene, checkpoint, way
             way.close()

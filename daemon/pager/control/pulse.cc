@@ -21,24 +21,19 @@ constexpr absl::Duration kBetween = absl::Seconds(5);
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Pulse>> Pulse::Start(SessionRegistry& registry,
-                                                    absl::Duration patience,
+absl::StatusOr<std::unique_ptr<Pulse>> Pulse::Start(Options options,
                                                     HolderPage& page) {
   UniqueFd stop(eventfd(0, EFD_CLOEXEC));
   if (!stop.valid()) return SysError("eventfd");
   return std::unique_ptr<Pulse>(
-      new Pulse(registry, patience, page, std::move(stop)));
+      new Pulse(std::move(options), page, std::move(stop)));
 }
 
-Pulse::Pulse(SessionRegistry& registry, absl::Duration patience,
-             HolderPage& page, UniqueFd stop)
-    : registry_(registry),
-      patience_(patience),
-      page_(page),
-      stop_(std::move(stop)) {
+Pulse::Pulse(Options options, HolderPage& page, UniqueFd stop)
+    : options_(std::move(options)), page_(page), stop_(std::move(stop)) {
   // In this order: the holder does not judge by what the last worker has left.
   page_.moved_ns = absl::ToInt64Nanoseconds(MonotonicNow());
-  page_.patience_ns = absl::ToInt64Nanoseconds(patience);
+  page_.patience_ns = absl::ToInt64Nanoseconds(options_.patience);
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -51,12 +46,12 @@ Pulse::~Pulse() {
 void Pulse::Run() {
   NameThisThread("pl-pulse");
   absl::Duration between = kBetween;
-  if (patience_ > absl::ZeroDuration()) {
-    between = std::min(between, patience_ / 4);
+  if (options_.patience > absl::ZeroDuration()) {
+    between = std::min(between, options_.patience / 4);
   }
   pollfd stop = {stop_.get(), POLLIN, 0};
   do {
-    const std::optional<absl::Duration> moved = registry_.LastMoved();
+    const std::optional<absl::Duration> moved = options_.last_moved();
     page_.moved_ns =
         moved.has_value() ? absl::ToInt64Nanoseconds(*moved) : int64_t{0};
     Tell();
@@ -66,7 +61,7 @@ void Pulse::Run() {
 
 void Pulse::Tell() {
   if (!HasServiceManager()) return;
-  std::string state = absl::StrCat("STATUS=", registry_.Summary());
+  std::string state = absl::StrCat("STATUS=", options_.summary());
   if (state == told_) return;
   told_ = std::move(state);
   TellServiceManager(told_.c_str());

@@ -1,38 +1,45 @@
 #ifndef PAGELIFT_DAEMON_PAGER_CONTROL_PULSE_H_
 #define PAGELIFT_DAEMON_PAGER_CONTROL_PULSE_H_
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "daemon/pager/control/session_registry.h"
 #include "daemon/pager/holder/holder_page.h"
 #include "lib/base/unique_fd.h"
 
 namespace pagelift {
 
-// Shows the holder that this worker moves: every session's event thread turns,
-// and nobody keeps the registry's lock. The holder kills a worker that does
+// Shows the holder that this worker moves. The holder kills a worker that does
 // not, and another one goes on. Tells a service manager what is going on, too.
 class Pulse {
  public:
-  // A worker may stand still for `patience`; zero: for ever. `registry` and
-  // `page` must outlive this.
-  static absl::StatusOr<std::unique_ptr<Pulse>> Start(SessionRegistry& registry,
-                                                      absl::Duration patience,
+  struct Options {
+    // When what stands still the longest last moved, by MonotonicNow();
+    // nothing: nobody need move. Called again and again, on a thread of its
+    // own, whose standing still counts, too.
+    std::function<std::optional<absl::Duration>()> last_moved;
+    // For people, in some words.
+    std::function<std::string()> summary;
+    // A worker may stand still for so long; zero: for ever.
+    absl::Duration patience;
+  };
+
+  // `page`, and what the options use, must outlive this.
+  static absl::StatusOr<std::unique_ptr<Pulse>> Start(Options options,
                                                       HolderPage& page);
   ~Pulse();
 
  private:
-  Pulse(SessionRegistry& registry, absl::Duration patience, HolderPage& page,
-        UniqueFd stop);
+  Pulse(Options options, HolderPage& page, UniqueFd stop);
   void Run();
   void Tell();
 
-  SessionRegistry& registry_;
-  const absl::Duration patience_;
+  const Options options_;
   HolderPage& page_;
   const UniqueFd stop_;  // An eventfd.
   std::string told_;

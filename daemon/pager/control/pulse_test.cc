@@ -3,8 +3,10 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/synchronization/notification.h"
+#include "daemon/pager/control/session_registry.h"
 #include "gtest/gtest.h"
 #include "lib/base/monotonic_time.h"
 #include "lib/base/ready_watcher.h"
@@ -39,6 +41,13 @@ class PulseTest : public ::testing::Test {
     request.set_work_dir(dir_.path());
     ASSERT_OK(registry_.Open(request));
   }
+  absl::StatusOr<std::unique_ptr<Pulse>> Start() {
+    Pulse::Options options;
+    options.last_moved = [this] { return registry_.LastMoved(); };
+    options.summary = [] { return ""; };
+    options.patience = kPatience;
+    return Pulse::Start(std::move(options), *page_);
+  }
   absl::Duration SinceItMoved() const {
     return MonotonicNow() - absl::Nanoseconds(page_->moved_ns.load());
   }
@@ -66,7 +75,7 @@ class PulseTest : public ::testing::Test {
 };
 
 TEST_F(PulseTest, WhoHasNothingToDoNeedNotMove) {
-  ASSERT_OK_AND_ASSIGN(auto pulse, Pulse::Start(registry_, kPatience, *page_));
+  ASSERT_OK_AND_ASSIGN(auto pulse, Start());
   EXPECT_TRUE(Eventually([this] { return NeedNotMove(); }));
   Open();
   EXPECT_TRUE(Moves());
@@ -76,7 +85,7 @@ TEST_F(PulseTest, WhoHasNothingToDoNeedNotMove) {
 
 TEST_F(PulseTest, AnEventThreadThatStandsStillIsSeen) {
   Open();
-  ASSERT_OK_AND_ASSIGN(auto pulse, Pulse::Start(registry_, kPatience, *page_));
+  ASSERT_OK_AND_ASSIGN(auto pulse, Start());
   EXPECT_TRUE(Moves());
   absl::Notification go_on;
   loop_.load()->Post([&go_on] { go_on.WaitForNotification(); });
@@ -88,7 +97,7 @@ TEST_F(PulseTest, AnEventThreadThatStandsStillIsSeen) {
 
 TEST_F(PulseTest, WhoEndsInPeaceNeedNotMove) {
   Open();
-  ASSERT_OK_AND_ASSIGN(auto pulse, Pulse::Start(registry_, kPatience, *page_));
+  ASSERT_OK_AND_ASSIGN(auto pulse, Start());
   EXPECT_TRUE(Moves());
   pulse.reset();
   EXPECT_TRUE(NeedNotMove());

@@ -1,5 +1,8 @@
-#ifndef PAGELIFT_CLIENT_CLI_BACKGROUND_H_
-#define PAGELIFT_CLIENT_CLI_BACKGROUND_H_
+#ifndef PAGELIFT_LIB_PROCESS_BACKGROUND_H_
+#define PAGELIFT_LIB_PROCESS_BACKGROUND_H_
+
+#include <optional>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,6 +18,10 @@ namespace pagelift {
 class Background {
  public:
   static absl::StatusOr<Background> Detach();
+  // What this process executes finds it with Inherited(), which is nothing
+  // elsewhere.
+  void PassOn() &&;
+  static std::optional<Background> Inherited();
   // Everything that can go wrong at the start has not: the parent may exit.
   // Standard input, output and error go to /dev/null from here on.
   absl::Status Ready();
@@ -26,4 +33,4 @@ class Background {
 
 }  // namespace pagelift
 
-#endif  // PAGELIFT_CLIENT_CLI_BACKGROUND_H_
+#endif  // PAGELIFT_LIB_PROCESS_BACKGROUND_H_

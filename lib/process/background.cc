@@ -1,14 +1,22 @@
-#include "client/cli/background.h"
+#include "lib/process/background.h"
 
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <string>
 #include <utility>
 
 #include "lib/base/sys_error.h"
 
 namespace pagelift {
+namespace {
+
+// A descriptor's number.
+constexpr char kVariable[] = "PAGELIFT_BACKGROUND_FD";
+
+}  // namespace
 
 absl::StatusOr<Background> Background::Detach() {
   int ends[2];
@@ -25,6 +33,20 @@ absl::StatusOr<Background> Background::Detach() {
   to_parent.reset();
   char word;
   _exit(read(from_child.get(), &word, 1) == 1 ? 0 : 1);
+}
+
+void Background::PassOn() && {
+  const int fd = parent_.release();
+  fcntl(fd, F_SETFD, 0);
+  setenv(kVariable, std::to_string(fd).c_str(), /*overwrite=*/1);
+}
+
+std::optional<Background> Background::Inherited() {
+  const char* const told = getenv(kVariable);
+  if (told == nullptr) return std::nullopt;
+  Background background{UniqueFd(atoi(told))};
+  unsetenv(kVariable);
+  return background;
 }
 
 absl::Status Background::Ready() {
