@@ -24,15 +24,6 @@ std::string Ascii(absl::string_view text) {
 
 }  // namespace
 
-EncodedBatch ErrorBatch(uint64_t id, ImageRange range,
-                        const absl::Status& error) {
-  PageBatchHeader header;
-  header.id = id;
-  header.range = range;
-  header.error = absl::Status(error.code(), Ascii(error.message()));
-  return {EncodePageBatchPrefix(header, 0), {}};
-}
-
 EncodedBatch AnswerTo(const FetchQueue::Turn& turn, const BatchWriter& writer,
                       std::byte* buffer, PageCompressor* compressor,
                       ImageRange* rest) {
@@ -41,12 +32,25 @@ EncodedBatch AnswerTo(const FetchQueue::Turn& turn, const BatchWriter& writer,
                             turn.may_compress ? compressor : nullptr);
   }
   *rest = ImageRange::Between(rest->limit(), rest->limit());
-  return ErrorBatch(turn.id, turn.range, absl::CancelledError("cancelled"));
+  return writer.ErrorBatch(turn.id, turn.range,
+                           absl::CancelledError("cancelled"));
 }
 
 BatchWriter::BatchWriter(std::shared_ptr<const PageStore> store,
                          PageCount most_per_batch)
-    : store_(std::move(store)), most_per_batch_(most_per_batch) {}
+    : store_(std::move(store)),
+      most_per_batch_(most_per_batch),
+      checksum_(store_->description().content_id) {}
+
+EncodedBatch BatchWriter::ErrorBatch(uint64_t id, ImageRange range,
+                                     const absl::Status& error) const {
+  PageBatchHeader header;
+  header.id = id;
+  header.range = range;
+  header.error = absl::Status(error.code(), Ascii(error.message()));
+  header.checksum = checksum_.Of(header, {});
+  return {EncodePageBatchPrefix(header, 0), {}};
+}
 
 EncodedBatch BatchWriter::NextBatch(uint64_t id, ImageRange* range,
                                     std::byte* buffer,
@@ -60,7 +64,6 @@ EncodedBatch BatchWriter::NextBatch(uint64_t id, ImageRange* range,
   header.zero = found.zero;
   *range = ImageRange::Between(header.range.limit(), range->limit());
   if (!found.lost.ok()) return ErrorBatch(id, header.range, found.lost);
-  if (!found.zero) header.checksum = PageChecksum({found.bytes});
   ByteSpan payload = found.bytes;
   if (compressor != nullptr && !found.zero &&
       !(kMostCompressedPages < found.count)) {
@@ -68,6 +71,8 @@ EncodedBatch BatchWriter::NextBatch(uint64_t id, ImageRange* range,
     header.compressed = !frame.empty();
     if (header.compressed) payload = frame;
   }
+  header.checksum = found.zero ? checksum_.Of(header, {})
+                               : checksum_.Of(header, {found.bytes});
   return {EncodePageBatchPrefix(header, payload.size()), payload};
 }
 

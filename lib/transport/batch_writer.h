@@ -10,6 +10,7 @@
 #include "lib/base/byte_span.h"
 #include "lib/memory/page.h"
 #include "lib/source/page_store.h"
+#include "lib/transport/batch_checksum.h"
 #include "lib/transport/fetch_queue.h"
 #include "lib/transport/page_compression.h"
 
@@ -43,9 +44,14 @@ class BatchWriter {
   EncodedBatch NextBatch(uint64_t id, ImageRange* range, std::byte* buffer,
                          PageCompressor* compressor) const;
 
+  // A message that says that the pages cannot be had.
+  EncodedBatch ErrorBatch(uint64_t id, ImageRange range,
+                          const absl::Status& error) const;
+
  private:
   const std::shared_ptr<const PageStore> store_;
   const PageCount most_per_batch_;
+  const BatchChecksum checksum_;
 };
 
 // The next message for the request whose turn it is; what it answers is taken
@@ -54,10 +60,6 @@ class BatchWriter {
 EncodedBatch AnswerTo(const FetchQueue::Turn& turn, const BatchWriter& writer,
                       std::byte* buffer, PageCompressor* compressor,
                       ImageRange* rest);
-
-// A message that says that the pages cannot be had.
-EncodedBatch ErrorBatch(uint64_t id, ImageRange range,
-                        const absl::Status& error);
 
 }  // namespace pagelift
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/status_macros.h"
+#include "lib/base/xxh3.h"
 
 namespace pagelift {
 namespace {
@@ -22,6 +23,31 @@ bool Wraps(uint64_t first, uint64_t count) { return first + count < first; }
 
 }  // namespace
 
+uint64_t DescriptionChecksum(const ImageDescription& description) {
+  Xxh3 hash;
+  hash.Add(description.content_id);
+  hash.Add(description.page_count.raw());
+  hash.Add(description.tasks.size());
+  for (const TaskDescription& task : description.tasks) {
+    hash.Add(static_cast<uint64_t>(task.pid));
+    hash.Add(uint64_t{task.zombie});
+    hash.Add(task.lazy_regions.size());
+    for (PageRange region : task.lazy_regions) {
+      hash.Add(region.first.raw());
+      hash.Add(region.count.raw());
+    }
+    hash.Add(task.extents.size());
+    for (const ImageExtent& extent : task.extents) {
+      hash.Add(extent.pages.first.raw());
+      hash.Add(extent.pages.count.raw());
+      hash.Add(extent.image.raw());
+    }
+    hash.Add(task.must_have_pages.size());
+    for (PageId page : task.must_have_pages) hash.Add(page.raw());
+  }
+  return hash.Get();
+}
+
 void DescribeInParts(
     const ImageDescription& description,
     absl::FunctionRef<bool(const v1::OpenImageResponse&)> emit) {
@@ -32,7 +58,8 @@ void DescribeInParts(
   header->set_page_size(kPageSize);
   header->set_page_count(description.page_count.raw());
   header->set_task_count(static_cast<uint32_t>(description.tasks.size()));
-  header->set_checksum(v1::CHECKSUM_XXH3_64);
+  header->set_checksum(v1::CHECKSUM_XXH3_64_BOUND);
+  header->set_description_checksum(DescriptionChecksum(description));
   if (!emit(response)) return;
 
   for (const TaskDescription& task : description.tasks) {
@@ -87,7 +114,7 @@ absl::Status DescriptionAssembler::Add(const v1::OpenImageResponse& part) {
           absl::StrCat("the image has pages of ", header.page_size(),
                        " bytes, this host of ", kPageSize));
     }
-    if (header.checksum() != v1::CHECKSUM_XXH3_64) {
+    if (header.checksum() != v1::CHECKSUM_XXH3_64_BOUND) {
       return absl::FailedPreconditionError(
           "the page server uses a checksum that this program does not know");
     }
@@ -98,6 +125,7 @@ absl::Status DescriptionAssembler::Add(const v1::OpenImageResponse& part) {
     description_.content_id = header.content_id();
     description_.page_count = PageCount(header.page_count());
     task_count_ = header.task_count();
+    checksum_ = header.description_checksum();
     return absl::OkStatus();
   }
   if (!has_header_ || !part.has_task()) {
@@ -143,6 +171,17 @@ absl::Status DescriptionAssembler::Add(const v1::OpenImageResponse& part) {
 }
 
 absl::StatusOr<ImageDescription> DescriptionAssembler::Finish() && {
+  const uint64_t wanted = checksum_;
+  ASSIGN_OR_RETURN(ImageDescription description,
+                   std::move(*this).FinishWithoutChecksum());
+  if (DescriptionChecksum(description) != wanted) {
+    return absl::UnavailableError("the description arrived damaged: try again");
+  }
+  return description;
+}
+
+absl::StatusOr<ImageDescription>
+DescriptionAssembler::FinishWithoutChecksum() && {
   if (!has_header_) {
     return absl::InvalidArgumentError("the description has no header");
   }

@@ -40,7 +40,8 @@ std::optional<ImageDescription> Assemble(std::string_view input) {
       return std::nullopt;
     }
   }
-  absl::StatusOr<ImageDescription> description = std::move(assembler).Finish();
+  absl::StatusOr<ImageDescription> description =
+      std::move(assembler).FinishWithoutChecksum();
   if (!description.ok()) return std::nullopt;
   return *std::move(description);
 }

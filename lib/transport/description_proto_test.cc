@@ -83,6 +83,39 @@ TEST(DescriptionProtoTest, RefusesExtentsOutsideTheImage) {
   EXPECT_FALSE(Assemble(parts).ok());
 }
 
+TEST(DescriptionProtoTest, RefusesWhatWasDamagedOnItsWay) {
+  auto expect_damaged = [](auto damage) {
+    std::vector<v1::OpenImageResponse> parts = Parts(Sample(3));
+    damage(parts);
+    EXPECT_THAT(Assemble(parts),
+                StatusIs(absl::StatusCode::kUnavailable, HasSubstr("damaged")));
+  };
+  // Everything that is still a description.
+  expect_damaged([](auto& parts) {
+    v1::TaskPart& task = *parts[1].mutable_task();
+    task.mutable_extents(0)->set_image_page(1);
+    task.mutable_extents(1)->set_image_page(0);
+  });
+  expect_damaged([](auto& parts) {
+    parts[1].mutable_task()->mutable_extents(0)->set_first_page(101);
+    parts[1].mutable_task()->set_must_have_pages(0, 101);
+  });
+  expect_damaged([](auto& parts) { parts[1].mutable_task()->set_pid(9); });
+  expect_damaged([](auto& parts) {
+    parts[1].mutable_task()->mutable_lazy_regions(0)->set_page_count(8);
+  });
+  expect_damaged(
+      [](auto& parts) { parts[1].mutable_task()->clear_must_have_pages(); });
+  expect_damaged([](auto& parts) {
+    parts[0].mutable_header()->set_content_id("another");
+  });
+  expect_damaged(
+      [](auto& parts) { parts[0].mutable_header()->set_page_count(4); });
+  expect_damaged([](auto& parts) {
+    parts[0].mutable_header()->set_description_checksum(0);
+  });
+}
+
 TEST(DescriptionProtoTest, RefusesAnotherPageSize) {
   std::vector<v1::OpenImageResponse> parts = Parts(Sample(3));
   parts[0].mutable_header()->set_page_size(65536);

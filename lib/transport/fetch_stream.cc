@@ -40,6 +40,7 @@ absl::Status WhyEnded(const FetchCall& call) {
 FetchStream::FetchStream(std::string address, Options options, PageSink* sink)
     : address_(std::move(address)),
       options_(std::move(options)),
+      checksum_(options_.content_id),
       sink_(sink),
       patience_(options_.patience),
       thread_([this] { Run(); }) {}
@@ -351,14 +352,14 @@ absl::Status FetchStream::Deliver(const MessagePieces& message) {
     delivering_since_ = now;
   }
   WriteWaiting();
-  HandOver(batch, taken.attempt, round_trip);
+  const absl::Status intact = HandOver(batch, taken.attempt, round_trip);
   absl::MutexLock lock(&mu_);
   // Short hand-overs, one after the other, must not hide a demand that is left
   // without an answer.
   const absl::Duration now = MonotonicNow();
   if (now - delivering_since_ > options_.patience / 4) listening_since_ = now;
   delivering_since_ = absl::InfiniteDuration();
-  return absl::OkStatus();
+  return intact;
 }
 
 bool FetchStream::MayCompress() const {
@@ -366,7 +367,7 @@ bool FetchStream::MayCompress() const {
          (options_.compression == Compression::kAuto && choice_.compress());
 }
 
-absl::Span<const ByteSpan> FetchStream::IntactPages(
+absl::Span<const ByteSpan> FetchStream::UncompressedPages(
     const DecodedPageBatch& batch) {
   absl::Span<const ByteSpan> pages = batch.payload;
   if (batch.header.compressed) {
@@ -377,23 +378,23 @@ absl::Span<const ByteSpan> FetchStream::IntactPages(
     decompressed_ = *decompressed;
     pages = {&decompressed_, 1};
   }
-  return PageChecksum(pages) == batch.header.checksum
-             ? pages
-             : absl::Span<const ByteSpan>();
+  return pages;
 }
 
-void FetchStream::HandOver(const DecodedPageBatch& batch, int attempt,
-                           absl::Duration round_trip) {
+absl::Status FetchStream::HandOver(const DecodedPageBatch& batch, int attempt,
+                                   absl::Duration round_trip) {
   const PageBatchHeader& header = batch.header;
-  if (!header.error.ok()) {
-    sink_->OnUnavailable(header.range, header.error);
-    return;
-  }
   stats_.bytes_received.fetch_add(batch.payload_bytes,
                                   std::memory_order_relaxed);
+  const bool has_pages = header.error.ok() && !header.zero;
   const absl::Span<const ByteSpan> pages =
-      header.zero ? absl::Span<const ByteSpan>() : IntactPages(batch);
-  if (header.zero || !pages.empty()) {
+      has_pages ? UncompressedPages(batch) : absl::Span<const ByteSpan>();
+  if (has_pages != pages.empty() &&
+      checksum_.Of(header, pages) == header.checksum) {
+    if (!header.error.ok()) {
+      sink_->OnUnavailable(header.range, header.error);
+      return absl::OkStatus();
+    }
     PageBatch delivered;
     delivered.range = header.range;
     delivered.urgency = options_.urgency;
@@ -402,17 +403,25 @@ void FetchStream::HandOver(const DecodedPageBatch& batch, int attempt,
     delivered.zero = header.zero;
     delivered.pieces = pages;
     sink_->OnPages(delivered);
-    return;
+    return absl::OkStatus();
   }
   stats_.checksum_failures.fetch_add(1, std::memory_order_relaxed);
   LOG(Warning) << "pages " << header.range << " of image " << options_.image
-               << " arrived damaged: refused, asked again";
+               << " arrived damaged: refused";
+  {
+    // It is about to end: the next one asks.
+    absl::MutexLock lock(&mu_);
+    writable_ = false;
+  }
   if (attempt + 1 < kMaxDamaged) {
     Enter({header.range}, attempt + 1);
   } else {
     sink_->OnUnavailable(header.range,
                          absl::UnavailableError("arrived damaged"));
   }
+  // Which pages were answered is not to be believed either: on a new stream all
+  // are asked for again.
+  return absl::DataLossError("a batch arrived damaged");
 }
 
 }  // namespace pagelift

@@ -18,6 +18,7 @@
 #include "lib/base/ready_watcher.h"
 #include "lib/http2/message_assembler.h"
 #include "lib/source/page_source.h"
+#include "lib/transport/batch_checksum.h"
 #include "lib/transport/compression_choice.h"
 #include "lib/transport/fetch_call.h"
 #include "lib/transport/outstanding.h"
@@ -114,11 +115,11 @@ class FetchStream {
   void NoteAccepted() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Deliver(const MessagePieces& message) ABSL_LOCKS_EXCLUDED(mu_);
   bool MayCompress() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // The pages of a batch that arrived intact; empty if it did not.
-  absl::Span<const ByteSpan> IntactPages(const DecodedPageBatch& batch);
-  // To the sink, or damaged pages to the server again.
-  void HandOver(const DecodedPageBatch& batch, int attempt,
-                absl::Duration round_trip) ABSL_LOCKS_EXCLUDED(mu_);
+  // The pages of a batch; empty if they cannot be what was sent.
+  absl::Span<const ByteSpan> UncompressedPages(const DecodedPageBatch& batch);
+  // To the sink. kDataLoss: they are damaged, and asked for again.
+  absl::Status HandOver(const DecodedPageBatch& batch, int attempt,
+                        absl::Duration round_trip) ABSL_LOCKS_EXCLUDED(mu_);
   void EndTrouble() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Enter(absl::Span<const ImageRange> ranges, int attempt)
       ABSL_LOCKS_EXCLUDED(mu_);
@@ -133,6 +134,7 @@ class FetchStream {
 
   const std::string address_;
   const Options options_;
+  const BatchChecksum checksum_;
   PageSink* const sink_;
   Stats stats_;
 

@@ -1,9 +1,5 @@
 #include "lib/transport/page_batch_codec.h"
 
-// Inlined: the state of the streaming form lies on the stack.
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -176,6 +172,11 @@ absl::Status CheckTogether(const Fields& fields, DecodedPageBatch& batch) {
 
 }  // namespace
 
+uint64_t PageBatchHeader::encoding() const {
+  if (zero) return kEncodingZero;
+  return compressed ? kEncodingZstd : kEncodingRaw;
+}
+
 std::string EncodePageBatchPrefix(const PageBatchHeader& header,
                                   size_t payload_bytes) {
   std::string out;
@@ -183,10 +184,7 @@ std::string EncodePageBatchPrefix(const PageBatchHeader& header,
   AppendVarintField(out, kId, header.id);
   AppendVarintField(out, kFirstPage, header.range.first.raw());
   AppendVarintField(out, kPageCount, header.range.count.raw());
-  AppendVarintField(out, kEncoding,
-                    header.zero         ? kEncodingZero
-                    : header.compressed ? kEncodingZstd
-                                        : kEncodingRaw);
+  AppendVarintField(out, kEncoding, header.encoding());
   if (header.checksum != 0) {
     AppendTag(out, kChecksum, kFixed64);
     for (int shift = 0; shift < 64; shift += 8) {
@@ -268,18 +266,6 @@ absl::StatusOr<DecodedPageBatch> DecodePageBatch(
   }
   RETURN_IF_ERROR(CheckTogether(fields, batch));
   return batch;
-}
-
-uint64_t PageChecksum(absl::Span<const ByteSpan> pieces) {
-  if (pieces.size() == 1) {
-    return XXH3_64bits(pieces[0].data(), pieces[0].size());
-  }
-  XXH3_state_t state;
-  XXH3_64bits_reset(&state);
-  for (ByteSpan piece : pieces) {
-    XXH3_64bits_update(&state, piece.data(), piece.size());
-  }
-  return XXH3_64bits_digest(&state);
 }
 
 }  // namespace pagelift

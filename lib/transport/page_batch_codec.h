@@ -23,9 +23,12 @@ struct PageBatchHeader {
   ImageRange range;
   bool zero = false;
   bool compressed = false;  // The payload is one frame of Zstandard.
-  uint64_t checksum = 0;    // Of the pages, not of the frame.
+  uint64_t checksum = 0;    // See batch_checksum.h.
   // Not OK: the pages of `range` cannot be had.
   absl::Status error;
+
+  // Of v1::Encoding.
+  uint64_t encoding() const;
 };
 
 // What precedes `payload_bytes` bytes of pages, or of a frame, on the wire.
@@ -46,9 +49,6 @@ struct DecodedPageBatch {
 // holds is not looked at.
 absl::StatusOr<DecodedPageBatch> DecodePageBatch(
     absl::Span<const ByteSpan> message);
-
-// XXH3-64 over the pieces in turn.
-uint64_t PageChecksum(absl::Span<const ByteSpan> pieces);
 
 }  // namespace pagelift
 

@@ -43,9 +43,9 @@ TEST_F(PageServiceTest, DescribesAnImage) {
   auto reader = stub_->OpenImage(&context, request);
   v1::OpenImageResponse part;
   ASSERT_TRUE(reader->Read(&part));
-  EXPECT_EQ(part.header().protocol_version(), 1u);
+  EXPECT_EQ(part.header().protocol_version(), 2u);
   EXPECT_EQ(part.header().page_count(), kPages);
-  EXPECT_EQ(part.header().checksum(), v1::CHECKSUM_XXH3_64);
+  EXPECT_EQ(part.header().checksum(), v1::CHECKSUM_XXH3_64_BOUND);
   ASSERT_TRUE(reader->Read(&part));
   EXPECT_EQ(part.task().pid(), 1);
   EXPECT_FALSE(reader->Read(&part));
@@ -65,11 +65,11 @@ TEST_F(PageServiceTest, OpensNeitherUnknownNorBrokenImages) {
     }
     return reader->Finish();
   };
-  EXPECT_EQ(status_of("nope", 1).error_code(), grpc::StatusCode::NOT_FOUND);
-  EXPECT_EQ(status_of("broken", 1).error_code(),
+  EXPECT_EQ(status_of("nope", 2).error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(status_of("broken", 2).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);
-  EXPECT_THAT(status_of("broken", 1).error_message(), HasSubstr("too short"));
-  EXPECT_EQ(status_of(kName, 0).error_code(),
+  EXPECT_THAT(status_of("broken", 2).error_message(), HasSubstr("too short"));
+  EXPECT_EQ(status_of(kName, 1).error_code(),
             grpc::StatusCode::FAILED_PRECONDITION);
 }
 
@@ -101,7 +101,6 @@ TEST_F(PageServiceTest, SendsZeroRunsWithoutBytes) {
   EXPECT_EQ(batches[1].first_page(), 10u);
   EXPECT_EQ(batches[1].page_count(), 500u);
   EXPECT_EQ(batches[1].encoding(), v1::ENCODING_ZERO);
-  EXPECT_EQ(batches[1].checksum(), 0u);
 }
 
 TEST_F(PageServiceTest, ReportsLostPagesAndSendsTheirNeighbours) {

@@ -79,6 +79,42 @@ TEST_F(HostileServerTest, DamagedPagesAreRefusedCountedAndAskedAgain) {
   EXPECT_EQ(source_->checksum_failures(), 1u);
 }
 
+// What was answered, and what the answer says, are both outstanding.
+TEST_F(HostileServerTest, AnAnswerWithAnotherPagesNumberIsRefused) {
+  Serve([](int request_number, const v1::PageRequest& request,
+           ScriptedService::Stream& stream) {
+    if (request_number > 0) {
+      stream.Write(GoodAnswer(request));
+      return;
+    }
+    v1::PageRequest half = request;
+    half.set_page_count(2);
+    v1::PageBatch batch = GoodAnswer(half);
+    batch.set_first_page(request.first_page() + 2);
+    stream.Write(batch);
+  });
+  source_->Fetch(Pages(8, 4), Urgency::kDemand);
+  ASSERT_TRUE(sink_.WaitForPages(4));
+  ExpectPattern(sink_, Pages(8, 4));
+  EXPECT_EQ(source_->checksum_failures(), 1u);
+}
+
+TEST_F(HostileServerTest, ZeroPagesThatWereNotSentAreRefused) {
+  ExpectRefused([](v1::PageBatch& batch) {
+    batch.clear_pages();
+    batch.set_encoding(v1::ENCODING_ZERO);
+  });
+  EXPECT_EQ(source_->checksum_failures(), 1u);
+}
+
+TEST_F(HostileServerTest, ALossThatWasNotSentIsRefused) {
+  ExpectRefused([](v1::PageBatch& batch) {
+    batch.clear_pages();
+    batch.set_error_code(grpc::StatusCode::DATA_LOSS);
+  });
+  EXPECT_EQ(source_->checksum_failures(), 1u);
+}
+
 TEST_F(HostileServerTest, PagesThatStayDamagedAreReportedForAnotherTry) {
   Serve(
       [](int, const v1::PageRequest& request, ScriptedService::Stream& stream) {

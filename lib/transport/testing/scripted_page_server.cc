@@ -5,7 +5,7 @@
 
 #include "lib/source/testing/page_pattern.h"
 #include "lib/transport/description_proto.h"
-#include "lib/transport/page_batch_codec.h"
+#include "lib/transport/testing/checksum_of.h"
 
 namespace pagelift {
 
@@ -44,9 +44,8 @@ v1::PageBatch GoodAnswer(const v1::PageRequest& request) {
     PageBytes bytes = PatternOf(ImagePage(request.first_page() + i));
     pages.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
-  batch.set_checksum(PageChecksum({ByteSpan(
-      reinterpret_cast<const std::byte*>(pages.data()), pages.size())}));
   batch.set_pages(pages);
+  batch.set_checksum(ChecksumOf(batch));
   return batch;
 }
 

@@ -9,6 +9,7 @@ import glob
 import os
 import queue
 import re
+import struct
 import sys
 
 import grpc
@@ -30,7 +31,7 @@ def check(condition, message):
 def open_image(stub, name):
     """The header, and the task parts."""
     header, tasks = None, []
-    request = pb.OpenImageRequest(name=name, protocol_version=1)
+    request = pb.OpenImageRequest(name=name, protocol_version=2)
     for response in stub.OpenImage(request, timeout=DEADLINE):
         if response.WhichOneof("part") == "header":
             header = response.header
@@ -38,6 +39,28 @@ def open_image(stub, name):
             tasks.append(response.task)
     check(header is not None, "OpenImage sent no header")
     return header, tasks
+
+
+def description_checksum(header, parts):
+    """Of all parts together: a task may come in several."""
+    tasks = []
+    for part in parts:
+        if not tasks or tasks[-1]["pid"] != part.pid:
+            tasks.append({"pid": part.pid, "zombie": int(part.zombie),
+                          "lists": [[], [], []]})
+        regions, extents, must_have = tasks[-1]["lists"]
+        regions += [(r.first_page, r.page_count) for r in part.lazy_regions]
+        extents += [(e.first_page, e.page_count, e.image_page)
+                    for e in part.extents]
+        must_have += [(page,) for page in part.must_have_pages]
+    numbers = [header.page_count, len(tasks)]
+    for task in tasks:
+        numbers += [task["pid"], task["zombie"]]
+        for entries in task["lists"]:
+            numbers.append(len(entries))
+            numbers += [field for entry in entries for field in entry]
+    return xxhash.xxh3_64_intdigest(
+        header.content_id.encode() + struct.pack(f"<{len(numbers)}Q", *numbers))
 
 
 class FetchStream:
@@ -51,6 +74,7 @@ class FetchStream:
         self._batches = stub.FetchPages(iter(self._requests.get, None),
                                         timeout=DEADLINE)
         self._last_id = 0
+        self._content_id = header.content_id
 
     def fetch(self, first, count):
         """The bytes of pages [first, first + count), each checked."""
@@ -67,15 +91,22 @@ class FetchStream:
             answered = set(range(batch.first_page, limit))
             check(answered and answered <= missing, "pages not asked for")
             missing -= answered
+            check(self._checksum(batch) == batch.checksum, "checksum")
             if batch.encoding == pb.ENCODING_ZERO:
                 check(not batch.pages, "zero pages with contents")
                 continue
             check(len(batch.pages) == batch.page_count * PAGE, "length")
-            check(xxhash.xxh3_64_intdigest(batch.pages) == batch.checksum,
-                  "checksum")
             at = (batch.first_page - first) * PAGE
             pages[at:at + len(batch.pages)] = batch.pages
         return bytes(pages)
+
+    def _checksum(self, batch):
+        """What it has to be; pages are never compressed unless one asks."""
+        seed = xxhash.xxh3_64_intdigest(
+            self._content_id.encode() + struct.pack(
+                "<4Q", batch.first_page, batch.page_count, batch.encoding,
+                batch.error_code))
+        return xxhash.xxh3_64_intdigest(batch.pages, seed)
 
     def close(self):
         """Half-closes; the server answers what is left and ends the stream."""
@@ -113,7 +144,7 @@ def check_listing(stub, name, header):
 
 def check_errors(stub, name, header):
     details = expect_code(grpc.StatusCode.NOT_FOUND, stub.OpenImage(
-        pb.OpenImageRequest(name="../etc", protocol_version=1)))
+        pb.OpenImageRequest(name="../etc", protocol_version=2)))
     check(name in details, f"NOT_FOUND does not say what there is: {details}")
     start = pb.FetchRequest(start=pb.FetchStart(
         image=name, content_id="another", urgency=pb.URGENCY_DEMAND))
@@ -173,9 +204,11 @@ def main():
     channel = grpc.insecure_channel(address)
     stub = pb_grpc.PageServerStub(channel)
     header, tasks = open_image(stub, name)
-    check(header.protocol_version == 1, "protocol version")
+    check(header.protocol_version == 2, "protocol version")
     check(header.page_size == PAGE, "page size")
-    check(header.checksum == pb.CHECKSUM_XXH3_64, "checksum kind")
+    check(header.checksum == pb.CHECKSUM_XXH3_64_BOUND, "checksum kind")
+    check(header.description_checksum == description_checksum(header, tasks),
+          "checksum of the description")
     check(header.task_count == len({task.pid for task in tasks}), "task count")
     expected = expected_pages(directory)
     check(header.page_count * PAGE == len(expected), "page count")
