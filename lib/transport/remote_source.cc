@@ -20,6 +20,9 @@ namespace {
 constexpr int kBulkStreams = 1;
 constexpr uint32_t kBulkBatchBytes = 256 << 10;
 
+constexpr int kOpenAttempts = 3;
+constexpr absl::Duration kBetweenOpens = absl::Milliseconds(100);
+
 absl::Status Explain(const grpc::Status& status, const std::string& address,
                      const std::string& image) {
   const std::string where = absl::StrCat("page server ", address);
@@ -44,10 +47,27 @@ absl::Status Explain(const grpc::Status& status, const std::string& address,
 absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::Open(
     const std::string& address, const std::string& image,
     absl::Duration deadline, absl::Duration patience) {
+  const absl::Time give_up = absl::Now() + deadline;
+  for (int attempt = 1;; ++attempt) {
+    absl::StatusOr<std::unique_ptr<RemoteSource>> source =
+        OpenOnce(address, image, give_up, patience);
+    // A connection that broke, or damage on the way: nothing is lost by asking
+    // once more, and where nobody listens that is soon known.
+    if (!absl::IsUnavailable(source.status()) || attempt == kOpenAttempts ||
+        give_up <= absl::Now() + kBetweenOpens) {
+      return source;
+    }
+    absl::SleepFor(kBetweenOpens);
+  }
+}
+
+absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::OpenOnce(
+    const std::string& address, const std::string& image, absl::Time give_up,
+    absl::Duration patience) {
   std::shared_ptr<grpc::Channel> channel = NewPageChannel(address);
   std::unique_ptr<v1::PageServer::Stub> stub = v1::PageServer::NewStub(channel);
   grpc::ClientContext context;
-  context.set_deadline(absl::ToChronoTime(absl::Now() + deadline));
+  context.set_deadline(absl::ToChronoTime(give_up));
   v1::OpenImageRequest request;
   request.set_name(image);
   request.set_protocol_version(kProtocolVersion);

@@ -61,6 +61,9 @@ class RemoteSource : public PageSource {
   const RemoteWorkingSet& working_set() const { return working_set_; }
 
  private:
+  static absl::StatusOr<std::unique_ptr<RemoteSource>> OpenOnce(
+      const std::string& address, const std::string& image, absl::Time give_up,
+      absl::Duration patience);
   RemoteSource(std::string address, std::string image,
                ImageDescription description, absl::Duration patience,
                std::shared_ptr<grpc::Channel> channel);

@@ -11,6 +11,7 @@
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
 #include "lib/source/testing/fake_page_store.h"
+#include "lib/transport/description_proto.h"
 #include "lib/transport/page_batch_codec.h"
 #include "lib/transport/page_compression.h"
 #include "lib/transport/remote_source.h"
@@ -77,6 +78,36 @@ TEST_F(HostileServerTest, DamagedPagesAreRefusedCountedAndAskedAgain) {
   ExpectRefused(
       [](v1::PageBatch& batch) { (*batch.mutable_pages())[77] ^= 4; });
   EXPECT_EQ(source_->checksum_failures(), 1u);
+}
+
+// Breaks off once, and sends a damaged description once.
+class ReluctantService : public ScriptedService {
+ public:
+  using ScriptedService::ScriptedService;
+  grpc::Status OpenImage(
+      grpc::ServerContext* context, const v1::OpenImageRequest* request,
+      grpc::ServerWriter<v1::OpenImageResponse>* writer) override {
+    if (++opens == 1) return {grpc::StatusCode::UNAVAILABLE, "not now"};
+    if (opens > 2) return ScriptedService::OpenImage(context, request, writer);
+    DescribeInParts(Image(), [writer](v1::OpenImageResponse part) {
+      if (part.has_header()) part.mutable_header()->set_page_count(1 << 20);
+      return writer->Write(part);
+    });
+    return grpc::Status::OK;
+  }
+
+  std::atomic<int> opens{0};
+};
+
+TEST_F(HostileServerTest, AnOpeningThatBreaksOffIsTriedAgain) {
+  service_ = std::make_unique<ReluctantService>(Image(), nullptr);
+  auto& reluctant = static_cast<ReluctantService&>(*service_);
+  server_ = std::make_unique<TestServer>(socket_, *service_);
+  ASSERT_OK_AND_ASSIGN(
+      std::unique_ptr<RemoteSource> source,
+      RemoteSource::Open(TestServer::AddressOf(socket_), kName, kLong));
+  EXPECT_EQ(source->description().page_count, Image().page_count);
+  EXPECT_EQ(reluctant.opens, 3);
 }
 
 // What was answered, and what the answer says, are both outstanding.

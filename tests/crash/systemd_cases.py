@@ -3,70 +3,22 @@
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from harness import tools, ways
+from harness import ways
 from harness.cases import guest_of
-from harness.namespaces import Failed, Host
+from harness.namespaces import Failed
 from harness.redis_workload import RedisWorkload
+from harness.systemd import CONTROL, SERVICE, SOCKET, UserManager
 from harness.waiting import wait_until
+from harness.workers import HOLDER, WORKER
 from harness.workloads import CommandedTarget
 from redis_client import Client
 from served import served
 
-_UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
-_SYSTEMD = "/lib/systemd/systemd"
-_RUNTIME = Path("/run/user/0")  # On the host's own tmpfs.
-_SERVICE = "pageliftd.service"
 _SECONDS_BETWEEN = 0.3
 _MIB = 64
 # Of the watchdogs, ours and systemd's.
 _PATIENCE_SECONDS = 1
-
-
-class UserManager:
-    """`systemd --user` on a host, with the units of deploy/systemd."""
-
-    def __init__(self, host: Host, folder: Path) -> None:
-        self._host = host
-        self._environment = ["env", f"XDG_RUNTIME_DIR={_RUNTIME}",
-                             f"HOME={folder}", "SYSTEMD_PAGER="]
-        units = folder / ".config" / "systemd" / "user"
-        units.mkdir(parents=True)
-        for unit in _UNITS.iterdir():
-            text = unit.read_text()
-            for program in ("pageliftd", "pagelift"):
-                text = text.replace(f"/usr/bin/{program}\n",
-                                    f"{tools.pagelift(program)}\n")
-            (units / unit.name).write_text(text)
-        self._dropin = units / f"{_SERVICE}.d"
-        self._dropin.mkdir()
-        # It does not start where systemd does not run the machine.
-        host.run(["mkdir", "-p", "/run/systemd/system", _RUNTIME])
-        self._process = host.start(
-            "systemd --user",
-            [*self._environment, _SYSTEMD, "--user", "--log-target=console",
-             "--unit=basic.target"], folder / "systemd.log")
-        wait_until("systemd --user", lambda: self._is_up(),
-                   meanwhile=self._process.raise_if_ended)
-
-    def override(self, text: str) -> None:
-        (self._dropin / "test.conf").write_text(text)
-        self.ctl("daemon-reload")
-
-    def ctl(self, *arguments: str) -> str:
-        return self._host.run([*self._environment, "systemctl", "--user",
-                               *arguments])
-
-    def show(self, what: str, unit: str = _SERVICE) -> str:
-        return self.ctl("show", unit, "-P", what).strip()
-
-    def _is_up(self) -> bool:
-        try:
-            self.ctl("is-active", "basic.target")
-        except Failed:
-            return False
-        return True
 
 
 class SystemdWay(ways.PageliftRestoreWay):
@@ -74,28 +26,17 @@ class SystemdWay(ways.PageliftRestoreWay):
     first command came."""
 
     def _start_daemon(self) -> None:
-        host = self._scene.destination
-        self._control = _RUNTIME / "pagelift" / "pageliftd.sock"
-        self.systemd = UserManager(host, self._scene.make_folder("home"))
+        self._control = CONTROL
+        self.systemd = UserManager(self._scene.destination,
+                                   self._scene.make_folder("home"))
         log = self._scene.folder / "pageliftd.log"
         log.touch()
-        self.settings = (
-            f"[Service]\nStandardError=append:{log}\n"
-            f"ExecReload=\nExecReload={tools.pagelift('pagelift')} upgrade "
-            f"--control {self._control}\n"
-            f"ExecStart=\nExecStart={tools.pagelift('pageliftd')} "
-            f"--watchdog {_PATIENCE_SECONDS}s\n"
-            f"WatchdogSec={_PATIENCE_SECONDS}\nTimeoutAbortSec=1\n")
-        self.systemd.override(self.settings)
-        self.systemd.ctl("start", "pageliftd.socket")
+        self.settings = self.systemd.run_pageliftd(log, _PATIENCE_SECONDS)
         if self.systemd.show("ActiveState") != "inactive":
             raise Failed("pageliftd runs before there is anything to do")
 
     def _stop_daemon(self) -> None:
-        self.systemd.ctl("stop", "pageliftd.socket", _SERVICE)
-        result = self.systemd.show("Result")
-        if result != "success":
-            raise Failed(f"pageliftd.service has ended with {result}")
+        self.systemd.stop_pageliftd()
 
     def processes(self) -> list[int]:
         """Holder and worker, by their numbers on the host."""
@@ -108,8 +49,7 @@ class SystemdWay(ways.PageliftRestoreWay):
 
     def running(self) -> frozenset[int]:
         host = self._scene.destination
-        return (host.pids_called("pageliftd")
-                | host.pids_called("pageliftd-work"))
+        return host.pids_called(HOLDER) | host.pids_called(WORKER)
 
     def signal(self, name: str, pids: list[int]) -> None:
         self._scene.destination.run(["kill", f"-{name}", *map(str, pids)])
@@ -210,7 +150,7 @@ def stop(_: int) -> str:
 
     def reload_and_stop(way: SystemdWay) -> str:
         before = way.processes()
-        way.systemd.ctl("reload", _SERVICE)
+        way.systemd.ctl("reload", SERVICE)
         wait_until("another worker",
                    lambda: way.processes()[1] != before[1])
         if way.processes()[0] != before[0]:
@@ -218,7 +158,7 @@ def stop(_: int) -> str:
         missing = way.pages_missing()
         if not missing:
             raise Failed("all memory had arrived before anything happened")
-        way.systemd.ctl("stop", "pageliftd.socket", _SERVICE)
+        way.systemd.ctl("stop", SOCKET, SERVICE)
         state = way.systemd.show("ActiveState")
         return f"reloaded; stopped with {missing} pages missing: {state}"
 

@@ -52,8 +52,7 @@ void Pulse::Run() {
   pollfd stop = {stop_.get(), POLLIN, 0};
   do {
     const std::optional<absl::Duration> moved = options_.last_moved();
-    page_.moved_ns =
-        moved.has_value() ? absl::ToInt64Nanoseconds(*moved) : int64_t{0};
+    page_.moved_ns = absl::ToInt64Nanoseconds(moved.value_or(MonotonicNow()));
     Tell();
   } while (poll(&stop, 1, static_cast<int>(between / absl::Milliseconds(1))) <=
            0);

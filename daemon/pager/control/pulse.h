@@ -20,8 +20,8 @@ class Pulse {
  public:
   struct Options {
     // When what stands still the longest last moved, by MonotonicNow();
-    // nothing: nobody need move. Called again and again, on a thread of its
-    // own, whose standing still counts, too.
+    // nothing: nobody has anything to do. Called again and again, on a thread
+    // of its own, whose standing still counts, too.
     std::function<std::optional<absl::Duration>()> last_moved;
     // For people, in some words.
     std::function<std::string()> summary;

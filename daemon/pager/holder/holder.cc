@@ -244,7 +244,7 @@ class Holder {
     while (true) {
       const int64_t start = NowNs();
       int64_t long_life = kLongLifeNs;
-      page_->moved_ns = AnySession(*page_) ? start : 0;
+      page_->moved_ns = start;
       worker_ = StartWorker(argc_, argv_, page_);
       if (worker_ < 0) {
         Complain("cannot start a worker");

@@ -31,23 +31,33 @@ class Pager:
         self.images = scene.make_folder("images")
         self._server: Process | None = None
         if place != EMBEDDED:
-            self._address = f"{scene.source.address}:{_PORT}"
-            self._server = start_when_ready(
-                scene.source, "pagelift-server",
-                [tools.pagelift("pagelift-server"), "--listen", self._address,
-                 "--root", self.images],
-                "--ready-fd", scene.folder / "pagelift-server.log")
-        self.control = scene.folder / "control" / "socket"
+            self._listens = f"{scene.source.address}:{_PORT}"
+            self._start_server()
+        self._options = ["--check-invariants", "--compression", compression]
+        self._start_daemon()
+
+    def _start_server(self) -> None:
+        self._server = start_when_ready(
+            self._scene.source, "pagelift-server",
+            [tools.pagelift("pagelift-server"), "--listen", self._listens,
+             "--root", self.images],
+            "--ready-fd", self._scene.folder / "pagelift-server.log")
+
+    def _start_daemon(self) -> None:
+        self.control = self._scene.folder / "control" / "socket"
         self._daemon = start_when_ready(
-            scene.destination, "pageliftd",
+            self._scene.destination, "pageliftd",
             [tools.pagelift("pageliftd"), "--control", self.control,
-             "--check-invariants", "--compression", compression],
-            "--ready-fd", scene.folder / "pageliftd.log")
+             *self._options],
+            "--ready-fd", self._scene.folder / "pageliftd.log")
 
     def source_of(self, name: str) -> str:
         if self._server is None:
             return f"criu:{self.images / name}"
-        return f"grpc://{self._address}/{name}"
+        return f"grpc://{self._address_of_server()}/{name}"
+
+    def _address_of_server(self) -> str:
+        return self._listens
 
     def kill_workers(self, mean_seconds: float, seed: int,
                      holders: bool) -> WorkerKiller:
