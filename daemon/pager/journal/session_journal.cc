@@ -82,6 +82,7 @@ std::unique_ptr<SpaceJournal> SessionJournal::NewJournal() {
   }
   SpaceRecord& record = slot(index);
   record.sequence = sequence;
+  record.kept = 0;  // Whoever had it may have died over its end.
   return std::make_unique<SpaceJournal>(*this, record, *std::move(mapped),
                                         image_pages());
 }
@@ -138,13 +139,13 @@ void SessionJournal::TakeOut(int fd, std::atomic<uint32_t>& kept,
 
 void SessionJournal::SetListener(int fd) {
   const int before = record().listener.exchange(fd);
-  TakeOut(before, record().kept, kListener);
+  if (before != fd) TakeOut(before, record().kept, kListener);
   Keep(fd, record().kept, kListener);
 }
 
 void SessionJournal::SetHandoff(int fd) {
   const int before = record().handoff.exchange(fd);
-  TakeOut(before, record().kept, kHandoff);
+  if (before != fd) TakeOut(before, record().kept, kHandoff);
   Keep(fd, record().kept, kHandoff);
 }
 

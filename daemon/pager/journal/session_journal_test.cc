@@ -8,9 +8,14 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/pager/journal/descriptor_store.h"
+#include "daemon/pager/journal/testing/fake_service_manager.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
+#include "lib/base/testing/temp_dir.h"
 #include "lib/base/unique_fd.h"
 
 namespace pagelift {
@@ -124,6 +129,96 @@ TEST_F(SessionJournalTest, AnotherVersionIsRefused) {
   EXPECT_EQ(
       SessionJournal::Adopt(UniqueFd(dup(journal_->fd()))).status().code(),
       absl::StatusCode::kFailedPrecondition);
+}
+
+// Descriptors that are in the store of a service manager.
+class KeptJournalTest : public SessionJournalTest {
+ protected:
+  void SetUp() override {
+    SessionJournalTest::SetUp();
+    journal_->KeepIn(store_);
+    EXPECT_EQ(Told(), absl::StrCat("+", journal_->fd()));
+  }
+  // "+N": it has got N; "-N": it was told to drop it; empty: nothing.
+  std::string Told() {
+    const std::string message = manager_.NextMessage();
+    if (message.empty()) return "";
+    return absl::StrCat(absl::StartsWith(message, "FDSTORE=1") ? "+" : "-",
+                        message.substr(message.rfind('.') + 1));
+  }
+  int NewDescriptor() {
+    descriptors_.emplace_back(dup(journal_->fd()));
+    return descriptors_.back().get();
+  }
+
+  TempDir dir_;
+  FakeServiceManager manager_{dir_.Join("notify")};
+  const std::unique_ptr<HolderPage> page_ = std::make_unique<HolderPage>();
+  const DescriptorStore store_{page_.get()};
+  std::vector<UniqueFd> descriptors_;
+};
+
+TEST_F(KeptJournalTest, AnAddressSpaceIsKeptFromItsArrivalToItsEnd) {
+  const int uffd = NewDescriptor();
+  const int pidfd = NewDescriptor();
+  auto space = journal_->Arrive(uffd, 1, 1);
+  EXPECT_EQ(Told(), absl::StrCat("+", uffd));
+  SessionJournal::Space settled = SpaceOf(uffd);
+  settled.pidfd = pidfd;
+  journal_->Settle(*space, settled, SpaceLayout());
+  EXPECT_EQ(Told(), absl::StrCat("+", pidfd));
+  EXPECT_EQ(Told(), "");  // The other is there already.
+  space->BeginClosing();
+  EXPECT_EQ(Told(), absl::StrCat("-", uffd));
+  EXPECT_EQ(Told(), absl::StrCat("-", pidfd));
+}
+
+TEST_F(KeptJournalTest, AChildsProcessIsKeptWhenItIsKnown) {
+  const int uffd = NewDescriptor();
+  const int pidfd = NewDescriptor();
+  auto space = journal_->Add(SpaceOf(uffd), SpaceLayout());
+  EXPECT_EQ(Told(), absl::StrCat("+", uffd));
+  EXPECT_EQ(Told(), "");
+  space->SetProcess(1, pidfd);
+  EXPECT_EQ(Told(), absl::StrCat("+", pidfd));
+}
+
+TEST_F(KeptJournalTest, SocketsAreKeptAsLongAsTheyAreListenedTo) {
+  const int listener = NewDescriptor();
+  const int handoff = NewDescriptor();
+  journal_->SetListener(listener);
+  EXPECT_EQ(Told(), absl::StrCat("+", listener));
+  journal_->SetListener(listener);
+  EXPECT_EQ(Told(), "");
+  journal_->SetHandoff(handoff);
+  EXPECT_EQ(Told(), absl::StrCat("+", handoff));
+  journal_->SetListener(-1);
+  EXPECT_EQ(Told(), absl::StrCat("-", listener));
+  journal_->SetHandoff(-1);
+  EXPECT_EQ(Told(), absl::StrCat("-", handoff));
+}
+
+TEST_F(KeptJournalTest, WhoTakesOverGivesWhatWasNotGivenInTime) {
+  const int uffd = NewDescriptor();
+  auto space = journal_->Add(SpaceOf(uffd), SpaceLayout());
+  EXPECT_EQ(Told(), absl::StrCat("+", uffd));
+  space->record().kept = 0;  // As if it had died before.
+  Crash();
+  journal_->KeepIn(store_);
+  EXPECT_EQ(Told(), absl::StrCat("+", uffd));
+  EXPECT_EQ(Told(), "");
+}
+
+TEST_F(KeptJournalTest, APlaceWhoseOwnerDiedOverItsEndKeepsTheNextOne) {
+  const int uffd = NewDescriptor();
+  auto space = journal_->Add(SpaceOf(uffd), SpaceLayout());
+  EXPECT_EQ(Told(), absl::StrCat("+", uffd));
+  space->record().state = SpaceRecord::kClosing;
+  EXPECT_TRUE(UserfaultFdsAfterACrash().empty());
+  journal_->KeepIn(store_);
+  const int next = NewDescriptor();
+  auto next_space = journal_->Add(SpaceOf(next), SpaceLayout());
+  EXPECT_EQ(Told(), absl::StrCat("+", next));
 }
 
 }  // namespace
