@@ -13,6 +13,7 @@ int ServeCommand(int argc, const char* const argv[]);
 int StatusCommand(int argc, const char* const argv[]);
 int TuneCommand(int argc, const char* const argv[]);
 int UpgradeCommand(int argc, const char* const argv[]);
+int VerifyCommand(int argc, const char* const argv[]);
 int WorkingSetCommand(int argc, const char* const argv[]);
 
 }  // namespace pagelift

@@ -22,6 +22,8 @@ constexpr Command kCommands[] = {
     {"upgrade", pagelift::UpgradeCommand,
      "replace a running daemon by another version, under its sessions"},
     {"inspect", pagelift::InspectCommand, "what a checkpoint holds"},
+    {"verify", pagelift::VerifyCommand,
+     "read every page that a pager would bring, and compare copies"},
     {"workingset", pagelift::WorkingSetCommand,
      "what earlier restores of a checkpoint touched first"},
     {"lazy-pages", pagelift::LazyPagesCommand,
