@@ -95,7 +95,8 @@ def both_killed(times: int) -> str:
         if not served_still:
             raise Failed("all memory had arrived before anything happened")
         restarts = int(way.systemd.show("NRestarts"))
-        if restarts != times:
+        # A watchdog of a second may have its say, too, on a busy machine.
+        if restarts < times:
             raise Failed(f"{times} times killed, {restarts} times restarted")
         return (f"both killed {times} times, {served_still} with pages missing")
 
