@@ -171,13 +171,13 @@ absl::Status DescriptionAssembler::Add(const v1::OpenImageResponse& part) {
 }
 
 absl::StatusOr<ImageDescription> DescriptionAssembler::Finish() && {
-  const uint64_t wanted = checksum_;
-  ASSIGN_OR_RETURN(ImageDescription description,
-                   std::move(*this).FinishWithoutChecksum());
-  if (DescriptionChecksum(description) != wanted) {
+  // First: what is damaged need not be a description either, and is asked for
+  // again.
+  if (has_header_ && description_.tasks.size() == task_count_ &&
+      DescriptionChecksum(description_) != checksum_) {
     return absl::UnavailableError("the description arrived damaged: try again");
   }
-  return description;
+  return std::move(*this).FinishWithoutChecksum();
 }
 
 absl::StatusOr<ImageDescription>

@@ -80,7 +80,13 @@ TEST(DescriptionProtoTest, RefusesADescriptionThatStopsShort) {
 TEST(DescriptionProtoTest, RefusesExtentsOutsideTheImage) {
   std::vector<v1::OpenImageResponse> parts = Parts(Sample(3));
   parts[1].mutable_task()->mutable_extents(0)->set_image_page(3);
-  EXPECT_FALSE(Assemble(parts).ok());
+  EXPECT_THAT(Assemble(parts),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("damaged")));
+  // As the server meant it.
+  ImageDescription description = Sample(3);
+  description.tasks[0].extents[0].image = ImagePage(3);
+  EXPECT_THAT(Assemble(Parts(description)),
+              StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(DescriptionProtoTest, RefusesWhatWasDamagedOnItsWay) {
