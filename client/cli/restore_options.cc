@@ -3,9 +3,9 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "client/cli/prefetch_option.h"
 #include "lib/base/command_line.h"
 #include "lib/base/status_macros.h"
+#include "lib/prefetch/prefetch_option.h"
 
 namespace pagelift {
 

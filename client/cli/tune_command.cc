@@ -4,11 +4,11 @@
 
 #include "client/cli/commands.h"
 #include "client/cli/daemon_client.h"
-#include "client/cli/prefetch_option.h"
 #include "daemon/pager/pager_options.h"
 #include "lib/base/command_line.h"
 #include "lib/base/status_macros.h"
 #include "lib/prefetch/prefetch_mode.h"
+#include "lib/prefetch/prefetch_option.h"
 
 namespace pagelift {
 namespace {

@@ -18,6 +18,11 @@ namespace pagelift {
 // Thread-compatible.
 class Xxh3 {
  public:
+  // Over `bytes` alone, which is faster at once.
+  static uint64_t Of(ByteSpan bytes, uint64_t seed = 0) {
+    return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+  }
+
   explicit Xxh3(uint64_t seed = 0) {
     // Which reset looks at.
     state_.seed = 0;

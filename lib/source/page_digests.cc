@@ -90,9 +90,7 @@ class Digester : public PageSink {
     std::vector<uint64_t> digests;
     if (batch.zero) {
       const std::vector<std::byte> page(kPageSize);
-      Xxh3 hash;
-      hash.Add(ByteSpan(page));
-      digests.assign(batch.range.count.raw(), hash.Get());
+      digests.assign(batch.range.count.raw(), Xxh3::Of(page));
       return digests;
     }
     Xxh3 hash;

@@ -13,10 +13,7 @@ uint64_t BatchChecksum::Of(const PageBatchHeader& header,
   what.Add(header.encoding());
   what.Add(static_cast<uint64_t>(header.error.code()));
   const uint64_t seed = what.Get();
-  // At once is faster than in turn.
-  if (pages.size() == 1) {
-    return XXH3_64bits_withSeed(pages[0].data(), pages[0].size(), seed);
-  }
+  if (pages.size() == 1) return Xxh3::Of(pages[0], seed);
   Xxh3 all(seed);
   for (ByteSpan piece : pages) all.Add(piece);
   return all.Get();

@@ -27,10 +27,6 @@ class PageliftWay(ways.PageliftRestoreWay):
                                     else None))
         return int(found)
 
-    def pages_missing(self) -> int:
-        sessions = self.status()["sessions"]
-        return sum(session["pages_missing"] for session in sessions)
-
     def upgrade(self, number: int) -> None:
         """To a copy, and back again."""
         copy = self._scene.folder / "another"

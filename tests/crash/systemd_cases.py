@@ -43,10 +43,6 @@ class SystemdWay(ways.PageliftRestoreWay):
         daemon = self.status()["daemon"]
         return [daemon["holder_pid"], daemon["worker_pid"]]
 
-    def pages_missing(self) -> int:
-        return sum(session["pages_missing"]
-                   for session in self.status()["sessions"])
-
     def running(self) -> frozenset[int]:
         host = self._scene.destination
         return host.pids_called(HOLDER) | host.pids_called(WORKER)

@@ -4,7 +4,6 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -51,8 +50,7 @@ void Pulse::Run() {
   }
   pollfd stop = {stop_.get(), POLLIN, 0};
   do {
-    const std::optional<absl::Duration> moved = options_.last_moved();
-    page_.moved_ns = absl::ToInt64Nanoseconds(moved.value_or(MonotonicNow()));
+    page_.moved_ns = absl::ToInt64Nanoseconds(options_.last_moved());
     Tell();
   } while (poll(&stop, 1, static_cast<int>(between / absl::Milliseconds(1))) <=
            0);

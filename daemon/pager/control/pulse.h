@@ -3,7 +3,6 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
 
@@ -19,10 +18,10 @@ namespace pagelift {
 class Pulse {
  public:
   struct Options {
-    // When what stands still the longest last moved, by MonotonicNow();
-    // nothing: nobody has anything to do. Called again and again, on a thread
-    // of its own, whose standing still counts, too.
-    std::function<std::optional<absl::Duration>()> last_moved;
+    // When what stands still the longest last moved, by MonotonicNow(). Called
+    // again and again, on a thread of its own, whose standing still counts,
+    // too.
+    std::function<absl::Duration()> last_moved;
     // For people, in some words.
     std::function<std::string()> summary;
     // A worker may stand still for so long; zero: for ever.

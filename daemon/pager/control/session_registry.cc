@@ -408,8 +408,7 @@ bool SessionRegistry::idle() const {
   return true;
 }
 
-std::optional<absl::Duration> SessionRegistry::LastMoved() {
-  if (idle()) return std::nullopt;
+absl::Duration SessionRegistry::LastMoved() {
   absl::Duration last = MonotonicNow();
   absl::MutexLock lock(&mu_);
   for (const auto& [name, entry] : live_) {

@@ -79,10 +79,10 @@ class SessionRegistry {
   void WaitUntilIdle() ABSL_LOCKS_EXCLUDED(mu_);
   bool idle() const ABSL_LOCKS_EXCLUDED(mu_);
 
-  // When the event thread that has stood still the longest last moved, and a
-  // moment ago if none has; nothing if there is no session. By MonotonicNow().
-  // Whoever asks again and again learns whether all of them move.
-  std::optional<absl::Duration> LastMoved() ABSL_LOCKS_EXCLUDED(mu_);
+  // When the event thread that has stood still the longest last moved: just now
+  // if there is no session. By MonotonicNow(). Whoever asks again and again
+  // learns whether all of them move.
+  absl::Duration LastMoved() ABSL_LOCKS_EXCLUDED(mu_);
   // For people, in some words.
   std::string Summary() const ABSL_LOCKS_EXCLUDED(mu_);
 

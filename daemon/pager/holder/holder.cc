@@ -121,18 +121,21 @@ HolderPage* NewPage(Given& given) {
   return page;
 }
 
-bool IsOurs(const HolderPage* page) {
-  return page != nullptr && page->magic == HolderPage::kMagic &&
-         page->version == HolderPage::kVersion;
+// That of another holder; null, with errno, if it is none that we know.
+HolderPage* MapOurs(int fd) {
+  HolderPage* const page = Map(fd);
+  if (page != nullptr && page->magic == HolderPage::kMagic &&
+      page->version == HolderPage::kVersion) {
+    return page;
+  }
+  errno = EPROTO;
+  return nullptr;
 }
 
 // That of a daemon which has died and whose descriptors were kept for us.
 HolderPage* RestoredPage(int fd, Given& given) {
-  HolderPage* const page = Map(fd);
-  if (!IsOurs(page)) {
-    errno = EPROTO;
-    return nullptr;
-  }
+  HolderPage* const page = MapOurs(fd);
+  if (page == nullptr) return nullptr;
   // A manager need not end all of a service when one process of it ends.
   Given::Descriptor lock;
   lock.now = LockAgainstPredecessors(*page, fd);
@@ -145,7 +148,6 @@ HolderPage* RestoredPage(int fd, Given& given) {
   page->told_ready = 0;
   page->control_is_given = 0;
   page->wants_upgrade = 0;
-  page->last_status = SIGKILL;
   ++page->crashes;
   TakeControl(*page, given);
   return page;
@@ -153,12 +155,9 @@ HolderPage* RestoredPage(int fd, Given& given) {
 
 // That of the holder whose place we take.
 HolderPage* PredecessorsPage(int fd) {
-  HolderPage* const page = Map(fd);
   unsetenv(kPageVariable);
-  if (!IsOurs(page)) {
-    errno = EPROTO;
-    return nullptr;
-  }
+  HolderPage* const page = MapOurs(fd);
+  if (page == nullptr) return nullptr;
   // An older one has none; the lock is ours with its descriptors otherwise.
   if (page->lock == 0) page->lock = LockAgainstPredecessors(*page, fd);
   return page;
@@ -363,7 +362,7 @@ int RunHolder(int argc, char* argv[]) {
   if (page->wants_upgrade.exchange(0) != 0) {
     ++page->upgrades;
   } else if (goes_on) {
-    page->last_status = SIGKILL;  // The holder's, and we were its worker.
+    page->last_status = SIGKILL;  // Of whoever was before us.
   }
   if (told != nullptr) TellServiceManager(MainPid().c_str());
   const std::string library = LibraryBesideUs();

@@ -1,18 +1,16 @@
 #include "daemon/pager/holder/replace_holder.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <ctime>
 #include <vector>
+
+#include "daemon/pager/holder/open_descriptors.h"
 
 namespace pagelift {
 namespace {
@@ -35,32 +33,12 @@ class NextHolder {
   // All descriptors are kept; what is not needed the next worker closes.
   // Returns, with errno, only if that is not possible.
   void Execute() const {
-    if (!KeepAll()) return;
+    auto keep = [](int fd, void*) { fcntl(fd, F_SETFD, 0); };
+    if (!ForEachOpenDescriptor(keep, nullptr)) return;
     execve(program_, argv_, environment_.data());
   }
 
  private:
-  static bool KeepAll() {
-    // Not /proc/self: that has none once the first thread has ended.
-    const int folder = open("/proc/thread-self/fd", O_RDONLY | O_DIRECTORY);
-    if (folder < 0) return false;
-    alignas(dirent64) char entries[4096];
-    long length;
-    while ((length = syscall(SYS_getdents64, folder, entries,
-                             sizeof(entries))) > 0) {
-      for (long at = 0; at < length;) {
-        const auto* entry = reinterpret_cast<const dirent64*>(entries + at);
-        at += entry->d_reclen;
-        const int fd = atoi(entry->d_name);
-        if (entry->d_name[0] != '.' && fd != folder) fcntl(fd, F_SETFD, 0);
-      }
-    }
-    const int error = errno;
-    close(folder);
-    errno = error;
-    return length == 0;
-  }
-
   const char* const program_;
   char** const argv_;
   char page_variable_[64];

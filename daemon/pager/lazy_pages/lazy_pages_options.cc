@@ -1,10 +1,9 @@
 #include "daemon/pager/lazy_pages/lazy_pages_options.h"
 
-#include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/command_line.h"
-#include "lib/base/status_macros.h"
+#include "lib/prefetch/prefetch_option.h"
 
 namespace pagelift {
 
@@ -55,10 +54,7 @@ std::optional<int> ParseLazyPagesOptions(int argc, const char* const argv[],
   line.Add({"prefetch", 0, "MODE",
             "how much of what nobody waits for is brought: full (default), "
             "idle, rate=N in MiB a second, off",
-            [options](const std::string& value) -> absl::Status {
-              ASSIGN_OR_RETURN(options->prefetch, PrefetchMode::Parse(value));
-              return absl::OkStatus();
-            }});
+            PrefetchModeInto(&options->prefetch)});
   line.Examples(
       "Exit codes: 0 all tasks have all their memory, 1 failed, 2 wrong "
       "usage.\nSIGTERM ends it only while no task depends on it.\n\n"

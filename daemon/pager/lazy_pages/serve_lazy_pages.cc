@@ -18,6 +18,7 @@
 #include "daemon/pager/source/source_opener.h"
 #include "daemon/pager/worker_service.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/image/checkpoint_image.h"
@@ -208,9 +209,8 @@ absl::Status Serve(const LazyPagesOptions& options, HolderPage& page,
     taken_over.clear();
   }
   Pulse::Options pulse_options;
-  pulse_options.last_moved = [&]() -> std::optional<absl::Duration> {
-    if (session->has_ended()) return std::nullopt;
-    return session->LastMoved();
+  pulse_options.last_moved = [&session] {
+    return session->has_ended() ? MonotonicNow() : session->LastMoved();
   };
   pulse_options.summary = [] { return "serving one restore"; };
   pulse_options.patience = kPatience;

@@ -252,6 +252,10 @@ class PageliftRestoreWay(RestoreWay):
             [tools.pagelift("pagelift"), "status", "--json", "--control",
              self._control]))
 
+    def pages_missing(self) -> int:
+        sessions = self.status()["sessions"]
+        return sum(session["pages_missing"] for session in sessions)
+
     def close(self) -> None:
         self._stop_daemon()
         raise_if_crashed(self._scene.folder / "pageliftd.log")

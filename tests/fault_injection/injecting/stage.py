@@ -4,7 +4,6 @@ of them is hurt and healed."""
 import json
 import signal
 import time
-from pathlib import Path
 
 from harness import tools
 from harness.namespaces import Failed
@@ -16,7 +15,7 @@ from harness.workers import HOLDER, WORKER
 from torturing.in_place import Pager
 
 from .faulty_link import BACK, THERE, FaultyLink
-from .schedule import Injection
+from .schedule import LINKS, Injection
 
 _LINK_PORT = 27002
 _SERVER_PORT = 27001
@@ -56,12 +55,11 @@ class ChaosPager(Pager):
         """Waits for its moment, does it, and heals it."""
         moment = self._await(injection.moment)
         self.met.append((injection.fault, moment))
-        kind, what = injection.fault.split(" ", 1) if (
-            injection.fault.startswith(("kill ", "stop "))) else (
-                "link", injection.fault)
-        if kind == "link":
-            self._hurt_link(what, injection.seconds)
-        elif what == "server":
+        if injection.fault in LINKS:
+            self._hurt_link(injection.fault, injection.seconds)
+            return
+        kind, what = injection.fault.split()
+        if what == "server":
             self._hurt_server(kind, injection.seconds)
         else:
             self._hurt_daemon(kind, what, injection)
@@ -156,7 +154,3 @@ def _is_now(moment: str, session: dict[str, int],
         return False
     grows = "forks" if moment == "during a fork" else "demand_fetches"
     return session[grows] > before[grows]
-
-
-def logs_of(folder: Path) -> str:
-    return (folder / "pageliftd.log").read_text(errors="replace")

@@ -1,5 +1,5 @@
-#ifndef PAGELIFT_CLIENT_CLI_PREFETCH_OPTION_H_
-#define PAGELIFT_CLIENT_CLI_PREFETCH_OPTION_H_
+#ifndef PAGELIFT_LIB_PREFETCH_PREFETCH_OPTION_H_
+#define PAGELIFT_LIB_PREFETCH_PREFETCH_OPTION_H_
 
 #include <string>
 
@@ -21,4 +21,4 @@ ArgumentTarget PrefetchModeInto(Mode* mode) {
 
 }  // namespace pagelift
 
-#endif  // PAGELIFT_CLIENT_CLI_PREFETCH_OPTION_H_
+#endif  // PAGELIFT_LIB_PREFETCH_PREFETCH_OPTION_H_
