@@ -11,10 +11,12 @@
 #include <string>
 #include <system_error>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "lib/base/status_macros.h"
 
 namespace pagelift {
 namespace {
@@ -64,8 +66,12 @@ std::optional<StuckMremap> ParseStuckMremap(std::string_view syscall) {
   return call;
 }
 
-absl::StatusOr<std::vector<StuckMremap>> FindStuckMremaps(pid_t pid) {
-  std::vector<StuckMremap> found;
+namespace {
+
+absl::Status ForEachStuckMremap(
+    pid_t pid,
+    absl::FunctionRef<void(const std::string& thread, const StuckMremap&)>
+        do_) {
   std::error_code error;
   for (const auto& thread : std::filesystem::directory_iterator(
            absl::StrCat("/proc/", pid, "/task"), error)) {
@@ -76,14 +82,43 @@ absl::StatusOr<std::vector<StuckMremap>> FindStuckMremaps(pid_t pid) {
       return absl::PermissionDeniedError(
           absl::StrCat("may not read ", path, "/syscall"));
     }
-    std::optional<StuckMremap> call = ParseStuckMremap(syscall);
-    if (call.has_value()) found.push_back(*call);
+    const std::optional<StuckMremap> call = ParseStuckMremap(syscall);
+    if (call.has_value()) do_(thread.path().filename(), *call);
   }
   if (error) {
     return absl::NotFoundError(
         absl::StrCat("no threads of process ", pid, ": ", error.message()));
   }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<StuckMremap>> FindStuckMremaps(pid_t pid) {
+  std::vector<StuckMremap> found;
+  RETURN_IF_ERROR(
+      ForEachStuckMremap(pid, [&](const std::string&, const StuckMremap& call) {
+        found.push_back(call);
+      }));
   return found;
+}
+
+std::vector<ThreadId> ThreadsInStuckMremaps() {
+  std::vector<ThreadId> threads;
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::directory_iterator("/proc", error)) {
+    ThreadId found;
+    if (!absl::SimpleAtoi(entry.path().filename().string(), &found.process)) {
+      continue;
+    }
+    const absl::Status searched = ForEachStuckMremap(
+        found.process, [&](const std::string& thread, const StuckMremap&) {
+          if (found.thread == 0) (void)absl::SimpleAtoi(thread, &found.thread);
+        });
+    if (searched.ok() && found.thread != 0) threads.push_back(found);
+  }
+  return threads;
 }
 
 }  // namespace pagelift

@@ -33,6 +33,14 @@ struct StuckMremap {
 // still means the right process.
 absl::StatusOr<std::vector<StuckMremap>> FindStuckMremaps(pid_t pid);
 
+struct ThreadId {
+  pid_t process = 0;
+  pid_t thread = 0;
+};
+// The first such thread of every process that has one and that this process may
+// trace.
+std::vector<ThreadId> ThreadsInStuckMremaps();
+
 // The call from the text of /proc/PID/task/TID/syscall, proc_pid_syscall(5);
 // nothing if it is another system call, or neither moves nor grows.
 std::optional<StuckMremap> ParseStuckMremap(std::string_view syscall);

@@ -75,6 +75,10 @@ void AddressSpace::GoOn(ForkCallback on_fork) {
   }
   std::vector<PageFault> faults;  // They come again.
   ApplyAllLocked(events, &faults, on_fork);
+  WakeAllLocked();
+}
+
+void AddressSpace::WakeAllLocked() {
   WakeLocked(kAllAddresses);
   // Where addresses may be larger, a program that wants them to be asks for it.
   for (PageRange region : regions().ranges()) {
@@ -184,13 +188,17 @@ void AddressSpace::Release(std::optional<PidFd> pid,
   CHECK(held());
   for (PageRange range : not_inherited) layout_.Erase(range);
   CommitLocked();
+  SetProcessLocked(std::move(pid));
+  held_.store(false, std::memory_order_release);
+}
+
+void AddressSpace::SetProcessLocked(std::optional<PidFd> pid) {
   pid_ = std::move(pid);
   if (pid_.has_value()) spare_fd_ = OpenSpare();
   if (journal_ != nullptr) {
     journal_->SetProcess(pid_.has_value() ? pid_->pid() : 0,
                          pid_.has_value() ? pid_->fd() : -1);
   }
-  held_.store(false, std::memory_order_release);
 }
 
 void AddressSpace::InheritDoubts(const AddressSpace& parent) {

@@ -143,7 +143,8 @@ class AddressSpace : public MissingPages {
   // Lets threads go on that wait, inside mremap(2), for zeros by which locked
   // memory has grown: nothing can be installed as long as they wait; see
   // stuck_mremap.h. For the session's event thread, when faults stay waiting
-  // although no event comes. kPermissionDenied if we may not look for them.
+  // although no event comes. Finds out by it which process this is, if that was
+  // not known. kPermissionDenied if we may not look for them.
   absl::Status FreeStuckGrowth() ABSL_LOCKS_EXCLUDED(mu_);
 
   // Pages that answered "no such mapping": looks again, and lets go of those
@@ -245,6 +246,11 @@ class AddressSpace : public MissingPages {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void ForgetDisplacedLocked(PageRange range)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // See memory_owner.h.
+  void FindProcess() ABSL_LOCKS_EXCLUDED(mu_);
+  void WakeAllLocked() ABSL_SHARED_LOCKS_REQUIRED(mu_);
+  void SetProcessLocked(std::optional<PidFd> pid)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Where `call` has grown to, if that is certain.
   std::vector<PageRange> GrownBy(const StuckMremap& call,
                                  const RegisteredRanges& mappings) const
@@ -275,7 +281,8 @@ class AddressSpace : public MissingPages {
   void WakeLocked(PageRange pages) ABSL_SHARED_LOCKS_REQUIRED(mu_);
 
   SessionStats& stats_;
-  std::optional<PidFd> pid_;  // Set by Release() at the latest.
+  std::optional<PidFd> pid_;    // Set by Release(), or by FreeStuckGrowth().
+  absl::Duration next_search_;  // MonotonicNow(); the event thread's.
   const int fd_;
   WaitingFaults waiting_;
   std::atomic<bool> gone_{false};

@@ -10,12 +10,18 @@
 
 #include <algorithm>
 
+#include "absl/time/time.h"
 #include "daemon/pager/session/address_space.h"
+#include "daemon/pager/session/memory_owner.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 
 namespace pagelift {
 namespace {
+
+// All threads of the machine are looked at.
+constexpr absl::Duration kSearchEvery = absl::Milliseconds(200);
 
 bool HasMessages(int fd) {
   pollfd asked = {fd, POLLIN, 0};
@@ -33,8 +39,21 @@ bool MayBePopulated(PageRange range, const RegisteredRanges& mappings) {
 
 }  // namespace
 
+void AddressSpace::FindProcess() {
+  if (MonotonicNow() < next_search_) return;
+  std::optional<PidFd> found = FindOwner(
+      [this] {
+        absl::ReaderMutexLock lock(&mu_);
+        if (memory_ != nullptr) WakeAllLocked();
+      },
+      ThreadsInStuckMremaps());
+  next_search_ = MonotonicNow() + kSearchEvery;
+  if (!found.has_value()) return;
+  absl::WriterMutexLock lock(&mu_);
+  if (memory_ != nullptr) SetProcessLocked(std::move(found));
+}
+
 absl::Status AddressSpace::FreeStuckGrowth() {
-  if (!pid_.has_value() || pid_->HasExited()) return absl::OkStatus();
   {
     // Far cheaper than to look at all threads.
     absl::ReaderMutexLock lock(&mu_);
@@ -43,6 +62,8 @@ absl::Status AddressSpace::FreeStuckGrowth() {
       return absl::OkStatus();
     }
   }
+  if (!pid_.has_value()) FindProcess();
+  if (!pid_.has_value() || pid_->HasExited()) return absl::OkStatus();
   ASSIGN_OR_RETURN(std::vector<StuckMremap> calls,
                    FindStuckMremaps(pid_->pid()));
   if (calls.empty()) return absl::OkStatus();

@@ -211,6 +211,7 @@ class Session : private PageSink {
   void BuryFrozen();
 
   void WatchSpace(std::shared_ptr<AddressSpace> space);
+  void WatchProcess(const std::shared_ptr<AddressSpace>& space);
   void UnwatchSpace(const AddressSpace& space);
   void Forget(const AddressSpace& space);
   // The process has exited, which is a reason to look whether its memory has.
@@ -249,7 +250,7 @@ class Session : private PageSink {
   void ArmRetry(absl::Duration at_least);
   void Retry();
   // See AddressSpace: if its faults have waited for a while.
-  void FreeStuckGrowth(AddressSpace& space);
+  void FreeStuckGrowth(const std::shared_ptr<AddressSpace>& space);
   void CheckComplete();
   bool TryDetach(const std::shared_ptr<AddressSpace>& space);
   void Housekeeping();

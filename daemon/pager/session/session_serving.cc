@@ -25,11 +25,14 @@ constexpr absl::Duration kLatePatience = absl::Milliseconds(2);
 void Session::WatchSpace(std::shared_ptr<AddressSpace> space) {
   absl::Status status =
       loop_->Watch(space->fd(), [this, space] { Serve(space); });
-  if (status.ok() && space->pid().has_value()) {
-    status =
-        loop_->Watch(space->pid()->fd(), [this, space] { OnTaskExit(space); });
-  }
   CHECK(status.ok()) << "cannot watch a userfaultfd: " << status;
+  if (space->pid().has_value()) WatchProcess(space);
+}
+
+void Session::WatchProcess(const std::shared_ptr<AddressSpace>& space) {
+  absl::Status status =
+      loop_->Watch(space->pid()->fd(), [this, space] { OnTaskExit(space); });
+  CHECK(status.ok()) << "cannot watch a process: " << status;
 }
 
 void Session::UnwatchSpace(const AddressSpace& space) {
@@ -202,7 +205,7 @@ void Session::Retry() {
     Serve(space);
     if (space->closed() || space->held()) continue;
     for (PageId page : space->waiting().Deferred()) ServeFault(space, page);
-    FreeStuckGrowth(*space);
+    FreeStuckGrowth(space);
     if (space->SettleDoubts()) again = true;
     if (space->waiting().any_deferred()) again = true;
     if (space->gone()) Reap(space);
@@ -215,11 +218,13 @@ void Session::Retry() {
   }
 }
 
-void Session::FreeStuckGrowth(AddressSpace& space) {
+void Session::FreeStuckGrowth(const std::shared_ptr<AddressSpace>& space) {
   // Mostly they are deferred; but where such memory went over pages that are
   // still missing, they were taken for demands.
-  if (absl::Now() - space.waiting().OldestSince() < kNoEventFor) return;
-  const absl::Status status = space.FreeStuckGrowth();
+  if (absl::Now() - space->waiting().OldestSince() < kNoEventFor) return;
+  const bool was_known = space->pid().has_value();
+  const absl::Status status = space->FreeStuckGrowth();
+  if (!was_known && space->pid().has_value()) WatchProcess(space);
   if (absl::IsPermissionDenied(status) && !told_of_growth_) {
     told_of_growth_ = true;
     LOG(Warning) << "a target may wait for ever in mremap(2) of locked memory, "
@@ -234,7 +239,7 @@ void Session::Housekeeping() {
     if (space->gone()) {
       Reap(space);
     } else {
-      FreeStuckGrowth(*space);
+      FreeStuckGrowth(space);
     }
   }
   CheckRecording();

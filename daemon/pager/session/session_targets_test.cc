@@ -154,6 +154,27 @@ TEST_F(HeldSessionTest, LockedMemoryGrowsWhereverTheKernelMovesIt) {
   EXPECT_TRUE(HoldsPattern(thread(1).Finish().page.data(), ImagePage(20)));
 }
 
+TEST_F(HeldSessionTest, LockedMemoryGrowsInProcessesThatAreNotKnown) {
+  ASSERT_EQ(thread().On(Op::kAdvise, target_.pages(0, 8), MADV_DONTNEED), 0);
+  TargetThread& one = target_.ForkSibling(thread());
+  TargetThread& other = target_.ForkSibling(thread());
+  // At the same place, in the same instant.
+  for (TargetThread* child : {&one, &other}) {
+    ASSERT_EQ(child->On(Op::kLock, target_.pages(0, 4)), 0);
+  }
+  one.StartMove(target_.pages(0, 4), target_.page(16), PageCount(12));
+  other.StartMove(target_.pages(0, 4), target_.page(18), PageCount(8));
+  for (TargetThread* child : {&one, &other}) {
+    EXPECT_LT(0, child->Finish().result);
+  }
+  Release();
+  for (uint64_t i : {16, 20, 27}) ExpectZero(i, one);
+  ExpectImagePage(28, 28, one);
+  ExpectImagePage(17, 17, other);
+  for (uint64_t i : {18, 22, 25}) ExpectZero(i, other);
+  ExpectImagePage(26, 26, other);
+}
+
 TEST_F(HeldSessionTest, SeveralThreadsAndSplitMappingsAreAllServed) {
   ASSERT_EQ(thread().On(Op::kProtect, target_.pages(5, 1), PROT_READ), 0);
   for (int i = 1; i < RestoredTarget::kThreads; ++i) {

@@ -218,10 +218,10 @@ void RestoredTarget::Restore(const std::string& work_dir) {
   Finish();
 }
 
-TargetThread& RestoredTarget::StartFork(TargetThread& parent) {
+TargetThread& RestoredTarget::StartFork(TargetThread& parent, Op op) {
   CHECK(next_seat_ < threads_.size()) << "too many children";
   TargetThread& child = *threads_[next_seat_++];
-  parent.StartOn(Op::kFork, {}, child.seat_);
+  parent.StartOn(op, {}, child.seat_);
   return child;
 }
 
@@ -233,6 +233,12 @@ void RestoredTarget::FinishFork(TargetThread& parent, TargetThread& child) {
 
 TargetThread& RestoredTarget::Fork(TargetThread& parent) {
   TargetThread& child = StartFork(parent);
+  FinishFork(parent, child);
+  return child;
+}
+
+TargetThread& RestoredTarget::ForkSibling(TargetThread& parent) {
+  TargetThread& child = StartFork(parent, Op::kForkSibling);
   FinishFork(parent, child);
   return child;
 }

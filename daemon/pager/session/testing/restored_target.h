@@ -105,9 +105,12 @@ class RestoredTarget {
   TargetThread& thread(int index = 0) { return *threads_[index]; }
   // Starts fork(2), which waits until its event is read; the child then serves
   // what is returned.
-  TargetThread& StartFork(TargetThread& parent);
+  TargetThread& StartFork(TargetThread& parent,
+                          TargetCommand::Op op = TargetCommand::Op::kFork);
   // Waits for it.
   TargetThread& Fork(TargetThread& parent);
+  // The child is no child of its parent: nobody finds it there.
+  TargetThread& ForkSibling(TargetThread& parent);
   // Finishes a fork that was started.
   void FinishFork(TargetThread& parent, TargetThread& child);
   TargetThread& ShareMemory(TargetThread& parent);

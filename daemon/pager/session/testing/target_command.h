@@ -42,7 +42,8 @@ struct TargetCommand {
     kLock,     // mlock(2)
     kProtect,  // mprotect(2) with `value`.
     kFork,     // The child serves seat `value`; `result` is its pid.
-    kVfork,    // As kFork, but in the same memory.
+    kForkSibling,  // As kFork, but a child of this process's parent.
+    kVfork,        // As kFork, but in the same memory.
     kExec,
     kExit,
     kAbort,    // Dumps core in the directory `path`.

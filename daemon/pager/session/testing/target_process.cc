@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -137,6 +138,8 @@ class Target {
         return mlock(At(range.first), range.count.bytes());
       case Op::kFork:
         return Fork(static_cast<size_t>(command.value));
+      case Op::kForkSibling:
+        return ForkSibling(static_cast<size_t>(command.value));
       case Op::kVfork:
         return Vfork(static_cast<size_t>(command.value));
       case Op::kExec:
@@ -194,8 +197,15 @@ class Target {
     return uffd_->Register(range, FaultKind::kMissing).ok() ? 0 : -1;
   }
 
-  int64_t Fork(size_t seat) {
-    const pid_t pid = fork();
+  int64_t Fork(size_t seat) { return ServeInChild(fork(), seat); }
+
+  int64_t ForkSibling(size_t seat) {
+    return ServeInChild(
+        syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, nullptr, nullptr, 0),
+        seat);
+  }
+
+  int64_t ServeInChild(int64_t pid, size_t seat) {
     if (pid == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
       Serve(seat);
