@@ -239,7 +239,7 @@ TEST_F(PageliftdTest, ADaemonThatIsToStopFirstBringsWhatIsMissing) {
   TargetThread& child = target_.Fork(target_.thread());
   child.StartRead(target_.page(5));
   ASSERT_TRUE(child.WaitUntilBlocked());
-  EXPECT_TRUE(target_.thread(1).is_blocked());
+  EXPECT_TRUE(target_.thread(1).WaitUntilBlocked());
   EXPECT_TRUE(DaemonRuns());
   store_->Release();
   for (TargetThread* reader : {&target_.thread(1), &child}) {
@@ -256,7 +256,7 @@ TEST_F(PageliftdTest, BeingToldToStopAgainDoesNotHurryIt) {
   ASSERT_NO_FATAL_FAILURE(RestoreAndWait());
   for (int signal : {SIGTERM, SIGINT, SIGTERM}) kill(daemon_, signal);
   EXPECT_TRUE(Eventually([this] { return !Open(another_dir_.path()).ok(); }));
-  EXPECT_TRUE(target_.thread(1).is_blocked());
+  EXPECT_TRUE(target_.thread(1).WaitUntilBlocked());
   EXPECT_TRUE(DaemonRuns());
   store_->Release();
   EXPECT_EQ(ExitCodeOfDaemon(), 0);
@@ -278,7 +278,7 @@ TEST_F(PageliftdTest, AfterACrashItGoesOnWithWhatItKnew) {
   child.StartRead(target_.page(6));
   ASSERT_TRUE(child.WaitUntilBlocked());
   CrashWorker();
-  EXPECT_TRUE(target_.thread(1).is_blocked());
+  EXPECT_TRUE(target_.thread(1).WaitUntilBlocked());
   TargetThread& second = target_.Fork(target_.thread());
   CrashWorker();
   EXPECT_TRUE(child.is_blocked());
@@ -325,7 +325,7 @@ TEST_F(PageliftdTest, AnUpgradeIsNoticedByNobody) {
   EXPECT_EQ(DaemonStatus().holder_pid(), daemon_);
   EXPECT_NE(DaemonStatus().worker_pid(), before.worker_pid());
   EXPECT_EQ(DaemonStatus().crashes(), 0u);
-  EXPECT_TRUE(target_.thread(1).is_blocked());
+  EXPECT_TRUE(target_.thread(1).WaitUntilBlocked());
   ReleaseAndExpectItComes();
   for (uint64_t i = 0; i < kPages.raw(); ++i) {
     ExpectImagePage(i, target_.thread());
@@ -338,7 +338,7 @@ TEST_F(PageliftdTest, WhenTheHolderDiesAnotherTakesItsPlace) {
   ASSERT_NO_FATAL_FAILURE(CrashHolder());
   ASSERT_NO_FATAL_FAILURE(CrashHolder());
   CrashWorker();
-  EXPECT_TRUE(target_.thread(1).is_blocked());
+  EXPECT_TRUE(target_.thread(1).WaitUntilBlocked());
   ReleaseAndExpectItComes();
   for (uint64_t i = 0; i < kPages.raw(); ++i) {
     ExpectImagePage(i, target_.thread());
@@ -350,7 +350,7 @@ TEST_F(PageliftdTest, AHolderThatDiesWhileItsWorkerStartsIsReplacedToo) {
   CrashWorker();
   // It takes milliseconds to load what it needs.
   ASSERT_NO_FATAL_FAILURE(CrashHolder());
-  EXPECT_TRUE(target_.thread(1).is_blocked());
+  EXPECT_TRUE(target_.thread(1).WaitUntilBlocked());
   ReleaseAndExpectItComes();
   for (uint64_t i = 0; i < kPages.raw(); ++i) {
     ExpectImagePage(i, target_.thread());
@@ -368,7 +368,7 @@ TEST_F(PageliftdTest, WorkersThatCannotStartLoseNothing) {
     workers.insert(Worker());
     return workers.size() >= 5;
   }));
-  EXPECT_TRUE(target_.thread(1).is_blocked());
+  EXPECT_TRUE(target_.thread(1).WaitUntilBlocked());
   ASSERT_EQ(rmdir(dir_.Join("log").c_str()), 0);
   ReleaseAndExpectItComes();
   for (uint64_t i = 0; i < kPages.raw(); ++i) {
