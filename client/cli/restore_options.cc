@@ -16,7 +16,8 @@ std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
   line.Add({"images", 'D', "DIR", "the checkpoint; its pages may be elsewhere",
             &options->images});
   line.Add({"source", 0, "URL",
-            "where the pages are: criu:DIR or grpc://HOST:PORT/NAME; default: "
+            "where the pages are: criu:DIR or "
+            "grpc://HOST:PORT[,HOST:PORT...]/NAME; default: "
             "the checkpoint itself",
             &options->source});
   line.Add({"work-dir", 'W', "DIR",

@@ -102,6 +102,9 @@ std::string SessionJson(const v1::SessionStatus& s,
   number("unmaps", s.unmaps());
   number("checksum_failures", s.checksum_failures());
   number("reconnects", s.reconnects());
+  number("hedges", s.hedges());
+  number("hedges_won", s.hedges_won());
+  number("failovers", s.failovers());
   const v1::LatencySummary& l = s.fault_latency();
   members.push_back(absl::StrFormat(
       "\"fault_latency_us\":{\"count\":%u,\"p50\":%u,\"p90\":%u,\"p99\":%u,"

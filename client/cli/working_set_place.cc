@@ -38,10 +38,14 @@ absl::StatusOr<WorkingSetPlace> WorkingSetPlace::Open(const SourceUrl& source) {
     return WorkingSetPlace(description.content_id, description.page_count,
                            std::move(file));
   }
+  if (source.addresses.size() != 1) {
+    return absl::InvalidArgumentError(
+        "every page server keeps what it was told of restores: name one");
+  }
   KeepGrpcToTheEnd();
   ASSIGN_OR_RETURN(
       std::unique_ptr<RemoteSource> server,
-      RemoteSource::Open(source.address, source.image, kOpenDeadline));
+      RemoteSource::Open(source.addresses[0], source.image, kOpenDeadline));
   std::string content_id = server->description().content_id;
   const PageCount image_pages = server->description().page_count;
   return WorkingSetPlace(std::move(content_id), image_pages, std::move(server));

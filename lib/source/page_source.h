@@ -38,6 +38,13 @@ struct PageBatch {
   absl::Span<const absl::Span<const std::byte>> pieces;
 };
 
+// Of a source that is several.
+struct ReplicaCounts {
+  uint64_t hedges = 0;      // Demands made of a second one, being late.
+  uint64_t hedges_won = 0;  // And answered by it first.
+  uint64_t failovers = 0;   // How often another one became the current one.
+};
+
 // Who takes delivery. Called on any thread of the source, several at once, and
 // perhaps from within Fetch().
 class PageSink {
@@ -114,6 +121,7 @@ class PageSource {
   // Messages that arrived damaged and were refused; streams that broke.
   virtual uint64_t checksum_failures() const { return 0; }
   virtual uint64_t reconnects() const { return 0; }
+  virtual ReplicaCounts replica_counts() const { return {}; }
 };
 
 }  // namespace pagelift

@@ -42,6 +42,7 @@ FetchStream::FetchStream(std::string address, Options options, PageSink* sink)
       options_(std::move(options)),
       checksum_(options_.content_id),
       sink_(sink),
+      trouble_(options_.trouble_at_first),
       patience_(options_.patience),
       thread_([this] { Run(); }) {}
 

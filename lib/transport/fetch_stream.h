@@ -57,6 +57,8 @@ class FetchStream {
     // On whose thread it delivers; null: on the stream's own. See
     // PageSource::DeliverOn().
     ReadyWatcher* watcher = nullptr;
+    // Why the server is known to be away; empty if it is not.
+    std::string trouble_at_first;
   };
   struct Stats {
     std::atomic<uint64_t> bytes_received{0};

@@ -90,6 +90,18 @@ absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::OpenOnce(
       address, image, *std::move(description), patience, std::move(channel)));
 }
 
+std::unique_ptr<RemoteSource> RemoteSource::Await(const std::string& address,
+                                                  const std::string& image,
+                                                  ImageDescription description,
+                                                  std::string trouble,
+                                                  absl::Duration patience) {
+  std::unique_ptr<RemoteSource> source(
+      new RemoteSource(address, image, std::move(description), patience,
+                       NewPageChannel(address)));
+  source->trouble_at_first_ = std::move(trouble);
+  return source;
+}
+
 RemoteSource::RemoteSource(std::string address, std::string image,
                            ImageDescription description,
                            absl::Duration patience,
@@ -109,6 +121,7 @@ void RemoteSource::Start(PageSink* sink) {
   options.image = image_;
   options.content_id = description_.content_id;
   options.patience = patience_;
+  options.trouble_at_first = trouble_at_first_;
   options.urgency = Urgency::kDemand;
   options.watcher = watcher_;
   streams_.push_back(std::make_unique<FetchStream>(address_, options, sink));
@@ -178,6 +191,7 @@ uint64_t RemoteSource::reconnects() const {
 }
 
 std::string RemoteSource::trouble() const {
+  if (streams_.empty()) return trouble_at_first_;
   for (const auto& stream : streams_) {
     std::string trouble = stream->trouble();
     if (!trouble.empty()) return trouble;

@@ -38,6 +38,12 @@ class RemoteSource : public PageSource {
   static absl::StatusOr<std::unique_ptr<RemoteSource>> Open(
       const std::string& address, const std::string& image,
       absl::Duration deadline, absl::Duration patience = kPatience);
+  // A server that could not be asked, because of `trouble`, is waited for; from
+  // then on as any other. The image's `description` is known from elsewhere.
+  static std::unique_ptr<RemoteSource> Await(
+      const std::string& address, const std::string& image,
+      ImageDescription description, std::string trouble,
+      absl::Duration patience = kPatience);
   ~RemoteSource() override;
 
   // Of what is prefetched; before Start(). Compression::kAuto at first.
@@ -74,6 +80,7 @@ class RemoteSource : public PageSource {
   const absl::Duration patience_;
   const std::shared_ptr<grpc::Channel> channel_;
   const RemoteWorkingSet working_set_;
+  std::string trouble_at_first_;
   ReadyWatcher* watcher_ = nullptr;
   Compression compression_ = Compression::kAuto;
   // Set by Start(), then unchanged: demand first, then bulk.

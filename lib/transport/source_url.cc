@@ -1,16 +1,30 @@
 #include "lib/transport/source_url.h"
 
+#include <algorithm>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
 namespace pagelift {
 namespace {
 
+// As many as lib/transport/replica_requests.h can tell apart.
+constexpr size_t kMostServers = 32;
+
 absl::Status Expected(absl::string_view text, absl::string_view problem) {
   return absl::InvalidArgumentError(
       absl::StrCat("source \"", text, "\": ", problem,
                    "; expected criu:DIR or grpc://HOST:PORT/NAME"));
+}
+
+bool IsHostAndPort(absl::string_view address) {
+  const size_t colon = address.rfind(':');
+  int port = 0;
+  return colon != absl::string_view::npos && colon != 0 &&
+         absl::SimpleAtoi(address.substr(colon + 1), &port) && 1 <= port &&
+         port <= 65535;
 }
 
 }  // namespace
@@ -32,14 +46,16 @@ absl::StatusOr<SourceUrl> SourceUrl::Parse(absl::string_view text) {
   if (slash == absl::string_view::npos || slash + 1 == rest.size()) {
     return Expected(text, "no image name");
   }
-  url.address = std::string(rest.substr(0, slash));
   url.image = std::string(rest.substr(slash + 1));
-  size_t colon = url.address.rfind(':');
-  int port = 0;
-  if (colon == std::string::npos || colon == 0 ||
-      !absl::SimpleAtoi(url.address.substr(colon + 1), &port) || port < 1 ||
-      port > 65535) {
-    return Expected(text, "no host and port");
+  for (absl::string_view address : absl::StrSplit(rest.substr(0, slash), ',')) {
+    if (!IsHostAndPort(address)) return Expected(text, "no host and port");
+    if (std::count(url.addresses.begin(), url.addresses.end(), address) != 0) {
+      return Expected(text, absl::StrCat(address, " twice"));
+    }
+    url.addresses.emplace_back(address);
+  }
+  if (url.addresses.size() > kMostServers) {
+    return Expected(text, absl::StrCat("more than ", kMostServers, " servers"));
   }
   return url;
 }

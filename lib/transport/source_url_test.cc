@@ -1,5 +1,8 @@
 #include "lib/transport/source_url.h"
 
+#include <string>
+
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
@@ -7,6 +10,7 @@
 namespace pagelift {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(SourceUrlTest, ReadsADirectory) {
@@ -19,25 +23,39 @@ TEST(SourceUrlTest, ReadsAPageServerWithANameThatHasSlashes) {
   ASSERT_OK_AND_ASSIGN(SourceUrl url,
                        SourceUrl::Parse("grpc://10.0.0.2:7077/redis/1"));
   EXPECT_EQ(url.kind, SourceUrl::Kind::kPageServer);
-  EXPECT_EQ(url.address, "10.0.0.2:7077");
+  EXPECT_THAT(url.addresses, ElementsAre("10.0.0.2:7077"));
   EXPECT_EQ(url.image, "redis/1");
 }
 
 TEST(SourceUrlTest, ReadsAnIpv6Host) {
   ASSERT_OK_AND_ASSIGN(SourceUrl url, SourceUrl::Parse("grpc://[::1]:7077/a"));
-  EXPECT_EQ(url.address, "[::1]:7077");
+  EXPECT_THAT(url.addresses, ElementsAre("[::1]:7077"));
+}
+
+TEST(SourceUrlTest, ReadsSeveralPageServers) {
+  ASSERT_OK_AND_ASSIGN(SourceUrl url,
+                       SourceUrl::Parse("grpc://a:1,[::1]:7077,c:3/redis"));
+  EXPECT_THAT(url.addresses, ElementsAre("a:1", "[::1]:7077", "c:3"));
+  EXPECT_EQ(url.image, "redis");
 }
 
 TEST(SourceUrlTest, SaysWhatIsExpected) {
   for (const char* text :
        {"", "redis", "criu:", "grpc://host/name", "grpc://host:0/name",
         "grpc://host:70000/name", "grpc://host:7077", "grpc://host:7077/",
-        "grpc://:7077/name", "http://host:1/name"}) {
+        "grpc://:7077/name", "http://host:1/name", "grpc://a:1,/name",
+        "grpc://a:1,b/name", "grpc://,a:1/name", "grpc://a:1,a:1/name"}) {
     EXPECT_THAT(SourceUrl::Parse(text),
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          HasSubstr("expected criu:DIR or grpc://")))
         << text;
   }
+}
+
+TEST(SourceUrlTest, ThereMayNotBeTooMany) {
+  std::string servers = "a:1";
+  for (int i = 2; i <= 33; ++i) absl::StrAppend(&servers, ",a:", i);
+  EXPECT_FALSE(SourceUrl::Parse("grpc://" + servers + "/name").ok());
 }
 
 }  // namespace

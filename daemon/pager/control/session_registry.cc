@@ -87,6 +87,10 @@ v1::SessionStatus DescribeSession(const std::string& name,
   status.set_bytes_received(session.source().bytes_received());
   status.set_checksum_failures(session.source().checksum_failures());
   status.set_reconnects(session.source().reconnects());
+  const ReplicaCounts replicas = session.source().replica_counts();
+  status.set_hedges(replicas.hedges);
+  status.set_hedges_won(replicas.hedges_won);
+  status.set_failovers(replicas.failovers);
   return status;
 }
 

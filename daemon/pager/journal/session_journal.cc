@@ -124,6 +124,14 @@ void SessionJournal::Settle(SpaceJournal& journal, const Space& space,
   Keep(space.uffd, record.kept, SpaceRecord::kUserfaultFd);
 }
 
+void SessionJournal::KeepChild(int uffd) const {
+  if (store_.has_value()) store_->Keep(uffd);
+}
+
+void SessionJournal::ForgetChild(int uffd) const {
+  if (store_.has_value()) store_->TakeOut(uffd);
+}
+
 void SessionJournal::Keep(int fd, std::atomic<uint32_t>& kept,
                           uint32_t bit) const {
   if (!store_.has_value() || fd < 0 || (kept & bit) != 0) return;

@@ -119,6 +119,11 @@ class SessionJournal {
       ABSL_LOCKS_EXCLUDED(mu_);
   void Settle(SpaceJournal& journal, const Space& space,
               const SpaceLayout& layout);
+  // First of all with the userfaultfd of a child, named by a message that was
+  // just read: it runs already, and Add() takes its time. Where that fails, it
+  // has to be forgotten again.
+  void KeepChild(int uffd) const;
+  void ForgetChild(int uffd) const;
   // A live one with that descriptor is here.
   bool Has(int uffd) const ABSL_LOCKS_EXCLUDED(mu_);
 

@@ -173,6 +173,17 @@ TEST_F(KeptJournalTest, AnAddressSpaceIsKeptFromItsArrivalToItsEnd) {
   EXPECT_EQ(Told(), absl::StrCat("-", pidfd));
 }
 
+TEST_F(KeptJournalTest, AChildIsKeptBeforeAnythingElseIsDoneWithIt) {
+  const int uffd = NewDescriptor();
+  journal_->KeepChild(uffd);
+  EXPECT_EQ(Told(), absl::StrCat("+", uffd));
+  // The manager knows that it is the same.
+  auto space = journal_->Add(SpaceOf(uffd), SpaceLayout());
+  EXPECT_EQ(Told(), absl::StrCat("+", uffd));
+  journal_->ForgetChild(uffd);
+  EXPECT_EQ(Told(), absl::StrCat("-", uffd));
+}
+
 TEST_F(KeptJournalTest, AChildsProcessIsKeptWhenItIsKnown) {
   const int uffd = NewDescriptor();
   const int pidfd = NewDescriptor();

@@ -49,7 +49,8 @@ std::optional<int> ParseLazyPagesOptions(int argc, const char* const argv[],
       {"address", 0, "ADDRESS", "of CRIU's page server", &options->address});
   line.Add({"port", 0, "PORT", "of CRIU's page server", &options->port});
   line.Add({"source", 0, "URL",
-            "take the pages from criu:DIR or grpc://HOST:PORT/NAME instead",
+            "take the pages from criu:DIR or "
+            "grpc://HOST:PORT[,HOST:PORT...]/NAME instead",
             &options->source});
   line.Add({"prefetch", 0, "MODE",
             "how much of what nobody waits for is brought: full (default), "

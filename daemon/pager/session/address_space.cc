@@ -123,6 +123,12 @@ void AddressSpace::ApplyAllLocked(absl::Span<Event> events,
                                   std::vector<PageFault>* faults,
                                   ForkCallback on_fork) {
   const size_t applied = journal_ == nullptr ? 0 : journal_->applied();
+  for (size_t i = applied; journal_ != nullptr && i < events.size(); ++i) {
+    const Forked* const forked = std::get_if<Forked>(&events[i]);
+    if (forked != nullptr && forked->child.valid()) {
+      journal_->session().KeepChild(forked->child.get());
+    }
+  }
   bool changed = false;
   for (size_t i = applied; i < events.size(); ++i) {
     Event& event = events[i];
@@ -162,6 +168,7 @@ void AddressSpace::ApplyLocked(Forked& event, ForkCallback on_fork) {
     space.held = held;
     space.parent_pid = pid_.has_value() ? pid_->pid() : 0;
     journal = journal_->session().Add(space, layout);
+    if (journal == nullptr) journal_->session().ForgetChild(space.uffd);
   }
   auto child =
       std::make_shared<AddressSpace>(std::move(memory), std::move(layout),

@@ -6,7 +6,7 @@
 #include "daemon/pager/source/image_directory_source.h"
 #include "lib/base/status_macros.h"
 #include "lib/image/checkpoint_image.h"
-#include "lib/transport/remote_source.h"
+#include "lib/transport/open_replicas.h"
 #include "lib/transport/source_url.h"
 #include "lib/workingset/working_set_file.h"
 
@@ -30,11 +30,8 @@ absl::StatusOr<std::unique_ptr<PageSource>> OpenSource(
     return std::unique_ptr<PageSource>(std::make_unique<ImageDirectorySource>(
         std::move(image), std::move(file), options.keep));
   }
-  ASSIGN_OR_RETURN(
-      std::unique_ptr<RemoteSource> source,
-      RemoteSource::Open(parsed.address, parsed.image, kOpenDeadline));
-  source->SetCompression(options.compression);
-  return std::unique_ptr<PageSource>(std::move(source));
+  return OpenReplicas(parsed.addresses, parsed.image, kOpenDeadline,
+                      options.compression);
 }
 
 }  // namespace pagelift
