@@ -6,11 +6,11 @@ import signal
 import time
 
 from harness import tools
-from harness.namespaces import Failed
+from harness.namespaces import Failed, Process
 from harness.scene import Scene
 from harness.systemd import CONTROL, UserManager
 from harness.waiting import wait_until
-from harness.ways import REMOTE
+from harness.ways import REMOTE, stop
 from harness.workers import HOLDER, WORKER
 from torturing.in_place import Pager
 
@@ -19,6 +19,7 @@ from .schedule import LINKS, Injection
 
 _LINK_PORT = 27002
 _SERVER_PORT = 27001
+_REPLICA_PORT = 27003
 # So that 32 MiB are still arriving when something happens.
 _BYTES_PER_SECOND = 30e6
 # Of both watchdogs.
@@ -33,7 +34,11 @@ class ChaosPager(Pager):
     def __init__(self, scene: Scene, seed: int) -> None:
         self.link = FaultyLink(scene.source, _LINK_PORT, _SERVER_PORT,
                                _BYTES_PER_SECOND, seed)
+        self._replica: Process | None = None
         super().__init__(scene, REMOTE, "auto" if seed % 2 else "always")
+        # Every third time there is another server, which nobody hurts.
+        if seed % 3 == 0:
+            self._replica = self._started_server(self._address_of_replica())
         self.met: list[tuple[str, str]] = []
 
     def _start_daemon(self) -> None:
@@ -47,9 +52,16 @@ class ChaosPager(Pager):
     def _stop(self) -> None:
         self._systemd.stop_pageliftd()
         self.link.close()
+        if self._replica is not None:
+            stop(self._replica)
 
     def _address_of_server(self) -> str:
-        return self.link.address
+        if self._replica is None:
+            return self.link.address
+        return f"{self.link.address},{self._address_of_replica()}"
+
+    def _address_of_replica(self) -> str:
+        return f"{self._scene.source.address}:{_REPLICA_PORT}"
 
     def inject(self, injection: Injection) -> None:
         """Waits for its moment, does it, and heals it."""
@@ -84,7 +96,7 @@ class ChaosPager(Pager):
             server.send_signal(signal.SIGKILL)
             server.wait(10)
             time.sleep(seconds)
-            self._start_server()
+            self._server = self._started_server(self._listens)
             return
         server.send_signal(signal.SIGSTOP)
         time.sleep(seconds)

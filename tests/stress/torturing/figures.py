@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 # Of a session's JSON. The rest says how it is, not how much was done.
 _SUMMED = ("faults", "demand_fetches", "forks", "remaps", "removes", "unmaps",
            "pages_installed", "pages_zeroed", "pages_lost", "bytes_received",
-           "checksum_failures", "reconnects")
+           "checksum_failures", "reconnects", "hedges", "failovers")
 
 
 @dataclass

@@ -35,14 +35,14 @@ class Pager:
         self._server: Process | None = None
         if place != EMBEDDED:
             self._listens = f"{scene.source.address}:{_PORT}"
-            self._start_server()
+            self._server = self._started_server(self._listens)
         self._options = ["--check-invariants", "--compression", compression]
         self._start_daemon()
 
-    def _start_server(self) -> None:
-        self._server = start_when_ready(
+    def _started_server(self, listens: str) -> Process:
+        return start_when_ready(
             self._scene.source, "pagelift-server",
-            [tools.pagelift("pagelift-server"), "--listen", self._listens,
+            [tools.pagelift("pagelift-server"), "--listen", listens,
              "--root", self.images],
             "--ready-fd", self._scene.folder / "pagelift-server.log")
 
@@ -90,7 +90,6 @@ class Pager:
         raise_if_crashed(self._scene.folder / "pageliftd.log")
         if self._server is not None:
             stop(self._server)
-
 
     def _holder(self) -> int:
         """Not the one that was started, if that was killed."""
