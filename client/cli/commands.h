@@ -9,6 +9,7 @@ int CompleteCommand(int argc, const char* const argv[]);
 int InspectCommand(int argc, const char* const argv[]);
 int LazyPagesCommand(int argc, const char* const argv[]);
 int RestoreCommand(int argc, const char* const argv[]);
+int SealCommand(int argc, const char* const argv[]);
 int ServeCommand(int argc, const char* const argv[]);
 int StatusCommand(int argc, const char* const argv[]);
 int TuneCommand(int argc, const char* const argv[]);

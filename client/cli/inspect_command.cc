@@ -36,10 +36,11 @@ std::string Json(const ImageSummary& image) {
         task.lazy_regions, PagesJson(task.pages)));
   }
   return absl::StrFormat(
-      "{\"content_id\":%s,\"run_id\":%s,\"parent_images\":%u,%s,"
+      "{\"content_id\":%s,\"run_id\":%s,\"parent_images\":%u,\"sealed\":%s,%s,"
       "\"tasks\":[%s]}\n",
       JsonString(image.content_id), JsonString(image.run_id),
-      image.parent_images, PagesJson(image.total), absl::StrJoin(tasks, ","));
+      image.parent_images, image.sealed ? "true" : "false",
+      PagesJson(image.total), absl::StrJoin(tasks, ","));
 }
 
 std::string Row(const std::string& pid, const std::string& ppid,
@@ -52,8 +53,9 @@ std::string Row(const std::string& pid, const std::string& ppid,
 
 std::string Table(const ImageSummary& image) {
   std::string out = absl::StrFormat(
-      "content id %s\n%7s %7s %-16s %7s %7s %11s %11s %11s\n", image.content_id,
-      "PID", "PPID", "COMM", "THREADS", "REGIONS", "LAZY", "EAGER", "ZERO");
+      "content id %s%s\n%7s %7s %-16s %7s %7s %11s %11s %11s\n",
+      image.content_id, image.sealed ? ", sealed" : "", "PID", "PPID", "COMM",
+      "THREADS", "REGIONS", "LAZY", "EAGER", "ZERO");
   for (const TaskSummary& task : image.tasks) {
     absl::StrAppend(&out, Row(absl::StrCat(task.pid), absl::StrCat(task.ppid),
                               task.zombie ? "(zombie)" : task.comm,

@@ -22,6 +22,8 @@ constexpr Command kCommands[] = {
     {"upgrade", pagelift::UpgradeCommand,
      "replace a running daemon by another version, under its sessions"},
     {"inspect", pagelift::InspectCommand, "what a checkpoint holds"},
+    {"seal", pagelift::SealCommand,
+     "note what the pages of a checkpoint hold, to notice damage later"},
     {"verify", pagelift::VerifyCommand,
      "read every page that a pager would bring, and compare copies"},
     {"workingset", pagelift::WorkingSetCommand,

@@ -1,8 +1,5 @@
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,13 +8,12 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
+#include "client/cli/digest_source.h"
 #include "client/cli/human_units.h"
-#include "daemon/pager/source/source_opener.h"
 #include "lib/base/command_line.h"
 #include "lib/base/json_string.h"
 #include "lib/base/status_macros.h"
-#include "lib/source/image_description.h"
-#include "lib/source/page_digests.h"
+#include "lib/memory/page.h"
 #include "lib/transport/grpc_lifetime.h"
 
 namespace pagelift {
@@ -25,36 +21,11 @@ namespace {
 
 constexpr size_t kMostNamed = 10;
 
-struct Verified {
-  std::string source;
-  std::string content_id;
-  PageDigests digests;
-};
-
-absl::StatusOr<Verified> Verify(const std::string& url) {
-  ASSIGN_OR_RETURN(std::unique_ptr<PageSource> source, OpenSource(url));
-  const PageCount all = source->description().page_count;
-  const bool tell = isatty(STDERR_FILENO) != 0;
-  Verified verified;
-  verified.source = url;
-  verified.content_id = source->description().content_id;
-  ASSIGN_OR_RETURN(
-      verified.digests,
-      DigestPages(*source, [&](PageCount done, const std::string& trouble) {
-        if (!tell) return;
-        fprintf(stderr, "\r\033[K%s: %s of %s%s%s", url.c_str(),
-                HumanBytes(done.bytes()).c_str(),
-                HumanBytes(all.bytes()).c_str(), trouble.empty() ? "" : ": ",
-                trouble.c_str());
-      }));
-  if (tell) fputs("\r\033[K", stderr);
-  return verified;
-}
-
 // The pages that `a` and `b` have, and have differently.
-std::vector<ImagePage> Differences(const Verified& a, const Verified& b) {
+std::vector<ImagePage> Differences(const DigestedSource& a,
+                                   const DigestedSource& b) {
   std::vector<ImagePage> different;
-  auto is_lost = [](const Verified& v, ImagePage page) {
+  auto is_lost = [](const DigestedSource& v, ImagePage page) {
     return std::binary_search(v.digests.lost.begin(), v.digests.lost.end(),
                               page);
   };
@@ -78,12 +49,12 @@ std::string Some(const std::vector<ImagePage>& pages) {
                       numbers.size() < pages.size() ? ", ..." : "");
 }
 
-void TellPeople(const std::vector<Verified>& all,
+void TellPeople(const std::vector<DigestedSource>& all,
                 const std::vector<ImagePage>& different) {
-  for (const Verified& v : all) {
+  for (const DigestedSource& v : all) {
     const PageCount pages(v.digests.pages.size());
     printf("%s: %s in %zu pages, %s of it zeros; content id %s, pages %s\n",
-           v.source.c_str(), HumanBytes(pages.bytes()).c_str(), pages.raw(),
+           v.url.c_str(), HumanBytes(pages.bytes()).c_str(), pages.raw(),
            HumanBytes(v.digests.zero.bytes()).c_str(), v.content_id.c_str(),
            v.digests.lost.empty() ? v.digests.OfAll().c_str() : "incomplete");
     if (v.digests.lost.empty()) continue;
@@ -95,14 +66,14 @@ void TellPeople(const std::vector<Verified>& all,
   }
 }
 
-void TellMachines(const std::vector<Verified>& all,
+void TellMachines(const std::vector<DigestedSource>& all,
                   const std::vector<ImagePage>& different) {
   std::vector<std::string> sources;
-  for (const Verified& v : all) {
+  for (const DigestedSource& v : all) {
     sources.push_back(absl::StrFormat(
         "{\"source\":%s,\"content_id\":%s,\"pages\":%u,\"zero_pages\":%u,"
         "\"lost_pages\":%u,\"digest\":%s}",
-        JsonString(v.source), JsonString(v.content_id), v.digests.pages.size(),
+        JsonString(v.url), JsonString(v.content_id), v.digests.pages.size(),
         v.digests.zero.raw(), v.digests.lost.size(),
         v.digests.lost.empty() ? JsonString(v.digests.OfAll()) : "null"));
   }
@@ -113,14 +84,14 @@ void TellMachines(const std::vector<Verified>& all,
 // Whether all is as it should be.
 absl::StatusOr<bool> VerifyAll(const std::vector<std::string>& urls,
                                bool json) {
-  std::vector<Verified> all;
+  std::vector<DigestedSource> all;
   for (const std::string& url : urls) {
-    ASSIGN_OR_RETURN(Verified verified, Verify(url));
+    ASSIGN_OR_RETURN(DigestedSource verified, DigestSource(url));
     all.push_back(std::move(verified));
     if (all.back().content_id != all.front().content_id) {
       return absl::FailedPreconditionError(absl::StrCat(
-          all.back().source, " has another checkpoint (content id ",
-          all.back().content_id, ") than ", all.front().source, " (",
+          all.back().url, " has another checkpoint (content id ",
+          all.back().content_id, ") than ", all.front().url, " (",
           all.front().content_id, "): there is nothing to compare"));
     }
   }
@@ -128,8 +99,9 @@ absl::StatusOr<bool> VerifyAll(const std::vector<std::string>& urls,
   if (all.size() == 2) different = Differences(all[0], all[1]);
   json ? TellMachines(all, different) : TellPeople(all, different);
   return different.empty() &&
-         std::all_of(all.begin(), all.end(),
-                     [](const Verified& v) { return v.digests.lost.empty(); });
+         std::all_of(all.begin(), all.end(), [](const DigestedSource& v) {
+           return v.digests.lost.empty();
+         });
 }
 
 }  // namespace

@@ -177,6 +177,12 @@ absl::StatusOr<std::shared_ptr<const CheckpointImage>> CheckpointImage::Open(
       image->description_.content_id,
       ContentIdOf(metadata.directory(), image->description_.tasks));
   RETURN_IF_ERROR(Annotate(image->description_.Validate(), directory));
+  if (mode == OpenMode::kRequireContents) {
+    ASSIGN_OR_RETURN(
+        image->seal_,
+        PageSeal::Read(metadata.directory(), image->description_.content_id,
+                       image->description_.page_count));
+  }
   return std::shared_ptr<const CheckpointImage>(std::move(image));
 }
 
@@ -205,8 +211,21 @@ absl::StatusOr<PageCount> CheckpointImage::Read(
   }
   const PageCount count =
       std::min(part.count, PageCount(buffer.size() / kPageSize));
-  return segment.file->Read(segment.offset + (part.first - segment.range.first),
-                            buffer.first(count.bytes()));
+  ASSIGN_OR_RETURN(
+      const PageCount read,
+      segment.file->Read(segment.offset + (part.first - segment.range.first),
+                         buffer.first(count.bytes())));
+  if (!seal_.has_value()) return read;
+  const PageCount unchanged =
+      seal_->Unchanged(part.first, buffer.first(read.bytes()));
+  if (unchanged == PageCount(0)) {
+    return absl::DataLossError(absl::StrCat(
+        "image page ", part.first.raw(), " of content id ",
+        description_.content_id,
+        " is not what it was when the image was sealed: was it damaged on its "
+        "disk, or when it was copied?"));
+  }
+  return unchanged;
 }
 
 void CheckpointImage::WillNeed(ImageRange range) const {

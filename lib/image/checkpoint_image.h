@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "lib/image/page_seal.h"
 #include "lib/image/pages_file.h"
 #include "lib/memory/page.h"
 #include "lib/source/image_description.h"
@@ -52,6 +54,10 @@ class CheckpointImage : public PageStore {
   // them itself: see restore_view.h.
   bool has_lazy_parent_pages() const { return has_lazy_parent_pages_; }
 
+  // Whether a page that was changed after `pagelift seal` is noticed: it then
+  // counts as lost.
+  bool is_sealed() const { return seal_.has_value(); }
+
  private:
   class Builder;
   // Image pages that lie one after the other in one file, or nowhere.
@@ -68,6 +74,7 @@ class CheckpointImage : public PageStore {
 
   ImageDescription description_;
   std::vector<Segment> segments_;  // Cover [0, page_count), in order.
+  std::optional<PageSeal> seal_;   // Of all pages.
   bool has_lazy_parent_pages_ = false;
 };
 

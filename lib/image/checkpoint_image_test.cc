@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -12,6 +14,8 @@
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
+#include "lib/base/xxh3.h"
+#include "lib/image/page_seal.h"
 #include "lib/image/testing/image_builder.h"
 
 namespace pagelift {
@@ -348,6 +352,39 @@ TEST_F(CheckpointImageTest, TwoDumpsHaveDifferentIds) {
   ASSERT_OK_AND_ASSIGN(auto first, Open("1"));
   ASSERT_OK_AND_ASSIGN(auto second, Open("2"));
   EXPECT_NE(first->description().content_id, second->description().content_id);
+}
+
+TEST_F(CheckpointImageTest, APageThatHasChangedSinceItWasSealedIsLost) {
+  Builder().AddPages(Pages(0x1000, 8), kLazy | kPresent).Write();
+  ASSERT_OK_AND_ASSIGN(auto image, Open());
+  EXPECT_FALSE(image->is_sealed());
+  std::vector<uint64_t> digests;
+  for (uint64_t i = 0; i < 8; ++i) {
+    digests.push_back(
+        Xxh3::Of(ImageBuilder::ContentsOf(7, PageId(0x1000 + i))));
+  }
+  const std::string content_id = image->description().content_id;
+  ASSERT_OK(PageSeal::Write(dir_.Join("dump"), content_id, digests));
+  ASSERT_OK_AND_ASSIGN(image, Open());
+  EXPECT_TRUE(image->is_sealed());
+  EXPECT_EQ(image->description().content_id, content_id);
+  ExpectContents(*image, 7, Pages(0x1000, 8));
+  {
+    std::fstream pages(dir_.Join("dump/pages-1.img"),
+                       std::ios::in | std::ios::out | std::ios::binary);
+    pages.seekp(5 * kPageSize + 1000);
+    pages.put('\x5a');
+  }
+  EXPECT_THAT(Read(*image, Image(0, 8)), IsOkAndHolds(PageCount(5)));
+  EXPECT_THAT(Read(*image, Image(5, 3)).status(),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr("when the image was sealed")));
+  EXPECT_THAT(Read(*image, Image(6, 2)), IsOkAndHolds(PageCount(2)));
+  // Another dump into the same directory has to be sealed anew.
+  Builder().SetRunId("2").AddPages(Pages(0x1000, 8), kLazy | kPresent).Write();
+  EXPECT_THAT(Open(), StatusIs(absl::StatusCode::kFailedPrecondition,
+                               AllOf(HasSubstr("dump/pagelift-seal"),
+                                     HasSubstr("another checkpoint"))));
 }
 
 TEST_F(CheckpointImageTest, ADirectoryThatIsNoImageIsExplained) {

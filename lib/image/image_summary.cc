@@ -1,11 +1,14 @@
 #include "lib/image/image_summary.h"
 
+#include <optional>
+
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/image/checkpoint_image.h"
 #include "lib/image/checkpoint_metadata.h"
+#include "lib/image/page_seal.h"
 #include "lib/image/task_image.h"
 #include "lib/image/thread_core.h"
 
@@ -82,6 +85,10 @@ absl::StatusOr<ImageSummary> SummarizeImage(const std::string& directory) {
   summary.content_id = image->description().content_id;
   summary.run_id = absl::Utf8SafeCEscape(metadata.inventory.run_id);
   summary.parent_images = metadata.chain.size() - 1;
+  ASSIGN_OR_RETURN(const std::optional<PageSeal> seal,
+                   PageSeal::Read(metadata.directory(), summary.content_id,
+                                  image->description().page_count));
+  summary.sealed = seal.has_value();
   for (const TaskRecord& record : metadata.tasks) {
     absl::StatusOr<TaskSummary> task = SummarizeTask(metadata, record);
     RETURN_IF_ERROR(Annotate(task.status(), directory));

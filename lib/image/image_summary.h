@@ -36,6 +36,7 @@ struct ImageSummary {
   std::string content_id;
   std::string run_id;        // Escaped; empty before CRIU 4.1.
   size_t parent_images = 0;  // The length of the chain.
+  bool sealed = false;       // See page_seal.h.
   std::vector<TaskSummary> tasks;
   PageSummary total;
 };

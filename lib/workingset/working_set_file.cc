@@ -13,6 +13,7 @@
 #include "absl/time/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/monotonic_time.h"
+#include "lib/base/replace_file.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/workingset/working_set_codec.h"
@@ -20,29 +21,10 @@
 namespace pagelift {
 namespace {
 
-// Until it has the other's name, what is written has this one.
-constexpr char kNewName[] = "pagelift-working-set.new";
 constexpr int kDirectoryFlags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 // A writer needs milliseconds.
 constexpr absl::Duration kLockPatience = absl::Seconds(3);
 constexpr absl::Duration kLockInterval = absl::Milliseconds(10);
-
-absl::Status WriteAll(int fd, absl::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return SysError("write");
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status RemoveIfThere(int directory, const char* name) {
-  if (unlinkat(directory, name, 0) != 0 && errno != ENOENT) {
-    return SysError("remove ", name);
-  }
-  return absl::OkStatus();
-}
 
 }  // namespace
 
@@ -87,15 +69,14 @@ absl::Status WorkingSetFile::Add(const Recording& recording,
   std::vector<KeptRecording>& kept = working_set.recordings;
   kept.insert(kept.begin(), {recording, now});
   if (kept.size() > WorkingSet::kMostRecordings) kept.pop_back();
-  return Replace(EncodeWorkingSet(working_set, content_id_));
+  return Annotate(ReplaceFile(directory_.get(), kName,
+                              EncodeWorkingSet(working_set, content_id_)),
+                  FilePath());
 }
 
 absl::Status WorkingSetFile::Drop() const {
   ASSIGN_OR_RETURN(const UniqueFd lock, Lock());
-  for (const char* name : {kNewName, kName}) {
-    RETURN_IF_ERROR(Annotate(RemoveIfThere(directory_.get(), name), path_));
-  }
-  return absl::OkStatus();
+  return Annotate(RemoveReplaceableFile(directory_.get(), kName), path_);
 }
 
 absl::StatusOr<UniqueFd> WorkingSetFile::Lock() const {
@@ -140,25 +121,6 @@ absl::StatusOr<std::string> WorkingSetFile::ReadBytes() const {
   }
   bytes.resize(filled);
   return bytes;
-}
-
-absl::Status WorkingSetFile::Replace(const std::string& bytes) const {
-  // One may be left of a writer that was killed.
-  RETURN_IF_ERROR(Annotate(RemoveIfThere(directory_.get(), kNewName), path_));
-  const UniqueFd fd(openat(directory_.get(), kNewName,
-                           O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!fd.valid()) return SysError("make ", path_, "/", kNewName);
-  absl::Status written = WriteAll(fd.get(), bytes);
-  if (written.ok() && fsync(fd.get()) != 0) written = SysError("fsync");
-  if (written.ok() &&
-      renameat(directory_.get(), kNewName, directory_.get(), kName) != 0) {
-    written = SysError("rename");
-  }
-  if (!written.ok()) {
-    unlinkat(directory_.get(), kNewName, 0);
-    return Annotate(written, FilePath());
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace pagelift

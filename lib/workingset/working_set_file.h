@@ -49,7 +49,6 @@ class WorkingSetFile {
   absl::StatusOr<UniqueFd> Lock() const;
   // kNotFound if there is none, kDataLoss if it cannot be what we wrote.
   absl::StatusOr<std::string> ReadBytes() const;
-  absl::Status Replace(const std::string& bytes) const;
   std::string FilePath() const { return path_ + "/" + kName; }
 
   UniqueFd directory_;

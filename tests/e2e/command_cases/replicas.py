@@ -17,7 +17,7 @@ _NAME = "replicated"
 _PAGE = 4096
 
 
-class _Replicas:
+class Replicas:
     """Two page servers, and a restore that brings no page unasked."""
 
     def __init__(self, s: Setting, second: Path | None = None) -> None:
@@ -60,7 +60,7 @@ class _Replicas:
 
 
 def replica_dies(s: Setting) -> str:
-    replicas = _Replicas(s)
+    replicas = Replicas(s)
     replicas.restore()
     replicas.first.send_signal(signal.SIGKILL)
     wait_until("its end", lambda: replicas.first.exit_code() is not None)
@@ -71,7 +71,7 @@ def replica_dies(s: Setting) -> str:
 
 def replica_hangs(s: Setting) -> str:
     """It is there, and its connections are, but nothing comes."""
-    replicas = _Replicas(s)
+    replicas = Replicas(s)
     replicas.restore()
     replicas.first.send_signal(signal.SIGSTOP)
     told = replicas.verify(failovers=1)
@@ -83,7 +83,7 @@ def replica_hangs(s: Setting) -> str:
 
 def replica_loses_pages(s: Setting) -> str:
     """Its image file is cut while it serves it."""
-    replicas = _Replicas(s)
+    replicas = Replicas(s)
     replicas.restore()
     pages = max(replicas.images.glob("pages-*.img"),
                 key=lambda file: file.stat().st_size)
@@ -94,7 +94,7 @@ def replica_loses_pages(s: Setting) -> str:
 
 
 def replica_is_not_there(s: Setting) -> str:
-    replicas = _Replicas(s)
+    replicas = Replicas(s)
     stop(replicas.first)
     replicas.restore()
     trouble = replicas.status()["trouble"]
@@ -109,7 +109,7 @@ def replica_is_not_there(s: Setting) -> str:
 def replica_of_another_checkpoint(s: Setting) -> str:
     another = s.copy("another-replica")
     make_another(another)
-    replicas = _Replicas(s, second=another)
+    replicas = Replicas(s, second=another)
     refused = s.restore(s.images, "--source", replicas.url)
     if refused.code != 1 or "is another checkpoint at" not in refused.said:
         raise Failed(f"{refused}")

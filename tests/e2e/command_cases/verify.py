@@ -6,8 +6,7 @@ from harness import tools
 from harness.namespaces import Failed
 from harness.setting import Result, Setting
 
-_PAGE = 4096
-
+from .seal import damage
 
 def verify_copies(s: Setting) -> str:
     copy = s.copy("verified")
@@ -26,13 +25,7 @@ def verify_copies(s: Setting) -> str:
 def verify_changed_copy(s: Setting) -> str:
     """A byte of two pages, which nothing else would notice."""
     copy = s.copy("changed")
-    pages = max(copy.glob("pages-*.img"), key=lambda file: file.stat().st_size)
-    with pages.open("r+b") as file:
-        for number in (3, 100):
-            file.seek(number * _PAGE + 17)
-            byte = file.read(1)[0]
-            file.seek(number * _PAGE + 17)
-            file.write(bytes([byte ^ 1]))
+    damage(copy)
     result = _run(s, f"criu:{s.images}", f"criu:{copy}")
     _expect(result, 1, "2 pages differ: ")
     return result.said.strip().splitlines()[-1]
