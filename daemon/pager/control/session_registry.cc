@@ -331,6 +331,7 @@ void SessionRegistry::CollectEnded() {
     it = live_.erase(it);
   }
   ForgetOldOnes();
+  journals_.CloseLeftovers();
 }
 
 void SessionRegistry::ForgetOldOnes() {

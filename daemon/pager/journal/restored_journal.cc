@@ -48,20 +48,14 @@ void SessionJournal::CheckRestored(bool trusted) {
 
 // A fork whose event was read, and no more: its child's userfaultfd is lost.
 void SessionJournal::CheckMessages(size_t index) {
-  absl::StatusOr<SharedMapping> mapped =
-      memory_.Map(PlaceOf(index), SpaceJournal::SizeFor(image_pages()));
-  if (!mapped.ok()) return;
-  SpaceJournal journal(*this, slot(index), *std::move(mapped), image_pages());
-  for (size_t i = journal.applied(); i < journal.messages(); ++i) {
-    const absl::Span<std::byte> message = journal.raw().subspan(
-        i * SpaceJournal::kMessageSize, SpaceJournal::kMessageSize);
+  ForEachMessage(index, [&](absl::Span<std::byte> message) {
     const std::optional<int> child = ChildNamedIn(message);
-    if (!child.has_value() || IsUserfaultFd(*child)) continue;
+    if (!child.has_value() || IsUserfaultFd(*child)) return;
     LOG(Error) << "a process that process " << slot(index).pid
                << " has just forked has lost memory, which reads as zeros: end "
                   "it";
     MakeVoid(message);
-  }
+  });
 }
 
 }  // namespace pagelift

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
+#include "lib/uffd/event.h"
 
 namespace pagelift {
 
@@ -180,11 +181,27 @@ bool SessionJournal::Has(int uffd) const {
 
 std::vector<int> SessionJournal::Descriptors() {
   std::vector<int> named = {fd(), record().listener, record().handoff};
-  ForEachOpen([&named](size_t, const SpaceRecord& space) {
+  ForEachOpen([&](size_t index, const SpaceRecord& space) {
     named.push_back(space.uffd);
     named.push_back(space.pidfd);
+    ForEachMessage(index, [&named](absl::Span<std::byte> message) {
+      named.push_back(ChildNamedIn(message).value_or(-1));
+    });
   });
   return named;
+}
+
+void SessionJournal::ForEachMessage(
+    size_t index, absl::FunctionRef<void(absl::Span<std::byte>)> visit) {
+  absl::StatusOr<SharedMapping> mapped =
+      memory_.Map(PlaceOf(index), SpaceJournal::SizeFor(image_pages()));
+  if (!mapped.ok()) return;
+  const SpaceJournal journal(*this, slot(index), *std::move(mapped),
+                             image_pages());
+  for (size_t i = journal.applied(); i < journal.messages(); ++i) {
+    visit(journal.raw().subspan(i * SpaceJournal::kMessageSize,
+                                SpaceJournal::kMessageSize));
+  }
 }
 
 void SessionJournal::Remove(SpaceJournal& space) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/types/span.h"
@@ -136,7 +137,8 @@ class SessionJournal {
   // journal.
   void KeepIn(const DescriptorStore& store) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Taking over: every descriptor that is named here.
+  // Taking over: every descriptor that is named here, also by the message of a
+  // fork that was read and not applied.
   std::vector<int> Descriptors();
   // The descriptors come from a store, where some may be missing. Forgets what
   // is not what it should be, and kills the targets whose memory is lost with
@@ -159,6 +161,9 @@ class SessionJournal {
   void Keep(int fd, std::atomic<uint32_t>& kept, uint32_t bit) const;
   void TakeOut(int fd, std::atomic<uint32_t>& kept, uint32_t bit) const;
   void CheckMessages(size_t index);
+  // The messages that were read and not applied.
+  void ForEachMessage(size_t index,
+                      absl::FunctionRef<void(absl::Span<std::byte>)> visit);
 
   // Of a free slot; null if there is none.
   std::unique_ptr<SpaceJournal> NewJournal() ABSL_LOCKS_EXCLUDED(mu_);

@@ -15,6 +15,8 @@
 #include "daemon/pager/journal/descriptor_kind.h"
 #include "lib/base/log.h"
 #include "lib/base/unique_fd.h"
+#include "lib/memory/page.h"
+#include "lib/uffd/userfault_fd.h"
 
 namespace pagelift {
 namespace {
@@ -32,6 +34,19 @@ bool IsInherited(const HolderPage& page, int fd) {
                               entry.device == file.st_dev &&
                               entry.inode == file.st_ino;
                      });
+}
+
+// Whether the target of a userfaultfd, which stays whose it is, is gone.
+bool IsOfNobody(int fd) {
+  UniqueFd borrowed(fd);
+  absl::StatusOr<UserfaultFd> uffd = UserfaultFd::Adopt(std::move(borrowed));
+  // What lies there does not matter.
+  constexpr PageId kAnyPage{1 << 16};
+  const bool is =
+      uffd.ok() && uffd->Probe(kAnyPage) == Registration::kTargetGone;
+  (void)(uffd.ok() ? std::move(*uffd).Release() : std::move(borrowed))
+      .release();
+  return is;
 }
 
 // A connection that somebody has accepted who had no time to write that down.
@@ -87,16 +102,31 @@ std::vector<std::unique_ptr<SessionJournal>> SessionJournals::TakeOver() {
       close(fd);
       continue;
     }
-    // A fork's whose event was read is in a journal as a message; another is
-    // one that was being closed, or of a restore that is told to begin again.
-    LOG(Warning) << "userfaultfd " << fd << " is in no journal, and stays open";
+    // One that was being closed, or of a restore that is told to begin again.
+    // Who lives without it is not known: closed too early, it would be zeros.
+    LOG(Warning) << "userfaultfd " << fd
+                 << " is in no journal, and stays open while its target lives";
+    absl::MutexLock lock(&mu_);
+    leftovers_.push_back(fd);
   }
+  CloseLeftovers();
   page_->restored = 0;
   store_.Keep(page_->descriptor);
   for (const std::unique_ptr<SessionJournal>& journal : journals) {
     journal->KeepIn(store_);
   }
   return journals;
+}
+
+void SessionJournals::CloseLeftovers() {
+  absl::MutexLock lock(&mu_);
+  const auto of_nobody = std::partition(leftovers_.begin(), leftovers_.end(),
+                                        [](int fd) { return !IsOfNobody(fd); });
+  for (auto fd = of_nobody; fd != leftovers_.end(); ++fd) {
+    store_.TakeOut(*fd);
+    close(*fd);
+  }
+  leftovers_.erase(of_nobody, leftovers_.end());
 }
 
 uint64_t SessionJournals::NextNumber() {

@@ -6,7 +6,9 @@
 #include <memory>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
 #include "daemon/pager/holder/holder_page.h"
 #include "daemon/pager/journal/descriptor_store.h"
 #include "daemon/pager/journal/session_journal.h"
@@ -27,6 +29,10 @@ class SessionJournals {
   // closed wrongly; then returns the journals. Before anything else is opened.
   std::vector<std::unique_ptr<SessionJournal>> TakeOver();
 
+  // Closes the userfaultfds that TakeOver() left open and whose targets are
+  // gone by now. To be called now and then.
+  void CloseLeftovers() ABSL_LOCKS_EXCLUDED(mu_);
+
   // For "s1", "s2": never the same again.
   uint64_t NextNumber();
 
@@ -40,6 +46,9 @@ class SessionJournals {
   HolderPage* const page_;
   const DescriptorStore store_;           // With a page.
   std::atomic<uint64_t> next_number_{1};  // Without a page.
+  absl::Mutex mu_;
+  // Userfaultfds that are in no journal.
+  std::vector<int> leftovers_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace pagelift
