@@ -13,13 +13,14 @@ constexpr char kServiceName[] = "pagelift.v1.PageServer";
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PageServer>> PageServer::Start(
-    const std::string& address, ImageCatalog& catalog, KeepWorkingSets keep) {
+    const std::string& address, ImageCatalog& catalog, KeepWorkingSets keep,
+    size_t most) {
   std::unique_ptr<PageServer> server(new PageServer(catalog, keep));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   ASSIGN_OR_RETURN(server->server_,
-                   DoorServer::Start(address, server->service_, builder));
+                   DoorServer::Start(address, server->service_, builder, most));
   server->server_->grpc_server().GetHealthCheckService()->SetServingStatus(
       kServiceName, true);
   return server;

@@ -1,6 +1,7 @@
 #ifndef PAGELIFT_DAEMON_PAGE_SERVER_PAGE_SERVER_H_
 #define PAGELIFT_DAEMON_PAGE_SERVER_PAGE_SERVER_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -8,6 +9,7 @@
 #include "absl/time/time.h"
 #include "lib/transport/door_server.h"
 #include "lib/transport/image_catalog.h"
+#include "lib/transport/page_door.h"
 #include "lib/transport/page_service.h"
 #include "lib/workingset/working_set.h"
 
@@ -21,10 +23,12 @@ namespace pagelift {
 class PageServer {
  public:
   // `catalog` must outlive the server. The error says why `address` (HOST:PORT
-  // or unix:PATH, port 0 for any) cannot be had.
+  // or unix:PATH, port 0 for any) cannot be had. A client has at most `most`
+  // connections at a time.
   static absl::StatusOr<std::unique_ptr<PageServer>> Start(
       const std::string& address, ImageCatalog& catalog,
-      KeepWorkingSets keep = KeepWorkingSets::kNo);
+      KeepWorkingSets keep = KeepWorkingSets::kNo,
+      size_t most = PageDoor::kMostOfAClient);
   // As Stop() with no time to lose.
   ~PageServer();
 

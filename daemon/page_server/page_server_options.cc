@@ -57,6 +57,10 @@ std::optional<int> ParsePageServerOptions(int argc, const char* const argv[],
             "write down beside the images what restores touched first, if they "
             "send it; without it nothing is ever written",
             &options->keep_working_sets});
+  line.Add({"connections-per-client", 0, "N",
+            "how many a host may have at a time; a restore needs three "
+            "(default: 1024)",
+            &options->connections_per_client});
   line.Add({"ready-fd", 0, "N",
             "write a newline to this descriptor, and close it, when serving",
             &options->ready_fd});
@@ -74,6 +78,9 @@ std::optional<int> ParsePageServerOptions(int argc, const char* const argv[],
   }
   if (options->images.empty() && options->root.empty()) {
     return line.Complain("nothing to serve: give --image or --root");
+  }
+  if (options->connections_per_client == 0) {
+    return line.Complain("--connections-per-client must be at least 1");
   }
   return std::nullopt;
 }

@@ -1,12 +1,14 @@
 #ifndef PAGELIFT_DAEMON_PAGE_SERVER_PAGE_SERVER_OPTIONS_H_
 #define PAGELIFT_DAEMON_PAGE_SERVER_PAGE_SERVER_OPTIONS_H_
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 
 #include "absl/time/time.h"
 #include "lib/base/log.h"
+#include "lib/transport/page_door.h"
 
 namespace pagelift {
 
@@ -16,6 +18,7 @@ struct PageServerOptions {
   std::map<std::string, std::string> images;  // Directory by name.
   std::string root;
   bool keep_working_sets = false;
+  uint64_t connections_per_client = PageDoor::kMostOfAClient;
   int ready_fd = -1;
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;  // Empty: stderr.

@@ -25,7 +25,7 @@ TEST(PageServerOptionsTest, TakesImagesByName) {
   PageServerOptions options;
   EXPECT_EQ(Parse({"--image", "redis/1=/a", "-i", "b=/x=y", "--ready-fd=3",
                    "--log-level", "warning", "--listen=unix:/s",
-                   "--keep-working-sets"},
+                   "--keep-working-sets", "--connections-per-client=7"},
                   &options),
             std::nullopt);
   EXPECT_THAT(options.images,
@@ -34,6 +34,7 @@ TEST(PageServerOptionsTest, TakesImagesByName) {
   EXPECT_EQ(options.log_level, LogLevel::kWarning);
   EXPECT_EQ(options.listen, "unix:/s");
   EXPECT_TRUE(options.keep_working_sets);
+  EXPECT_EQ(options.connections_per_client, 7u);
 }
 
 TEST(PageServerOptionsTest, RefusesWhatMakesNoSense) {
@@ -48,6 +49,7 @@ TEST(PageServerOptionsTest, RefusesWhatMakesNoSense) {
         Case{{"--image=../a=/a"}, "cannot be the name of an image"},
         Case{{"--image=a=/a", "--image=a=/b"}, "two images of the name a"},
         Case{{"--root=/", "--log-level=loud"}, "'loud' is not debug"},
+        Case{{"--root=/", "--connections-per-client=0"}, "at least 1"},
         Case{{"--root=/", "extra"}, "unexpected argument 'extra'"}}) {
     PageServerOptions options;
     ::testing::internal::CaptureStderr();

@@ -37,7 +37,8 @@ absl::Status Serve(const PageServerOptions& options, StopSignals& signals) {
       std::unique_ptr<PageServer> server,
       PageServer::Start(options.listen, *catalog,
                         options.keep_working_sets ? KeepWorkingSets::kYes
-                                                  : KeepWorkingSets::kNo));
+                                                  : KeepWorkingSets::kNo,
+                        options.connections_per_client));
   LOG(Info) << "serving on " << server->address();
   if (!IsLocalAddress(options.listen)) {
     LOG(Warning) << "other hosts can reach " << server->address()

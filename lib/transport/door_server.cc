@@ -14,7 +14,7 @@ namespace pagelift {
 
 absl::StatusOr<std::unique_ptr<DoorServer>> DoorServer::Start(
     const std::string& address, PageService& service,
-    grpc::ServerBuilder& builder) {
+    grpc::ServerBuilder& builder, size_t most) {
   ASSIGN_OR_RETURN(Listener listener, Listener::ListenOn(address));
   std::unique_ptr<DoorServer> server(new DoorServer(service));
   ConfigurePageServer(builder);
@@ -37,7 +37,8 @@ absl::StatusOr<std::unique_ptr<DoorServer>> DoorServer::Start(
         connection.fd = socket.release();
         connection.read_buffer = grpc::ByteBuffer(&slice, 1);
         acceptor->HandleNewConnection(&connection);
-      });
+      },
+      most);
   return server;
 }
 

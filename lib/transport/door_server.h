@@ -1,6 +1,7 @@
 #ifndef PAGELIFT_LIB_TRANSPORT_DOOR_SERVER_H_
 #define PAGELIFT_LIB_TRANSPORT_DOOR_SERVER_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -19,10 +20,11 @@ namespace pagelift {
 class DoorServer {
  public:
   // `address` as in socket_address.h; the error says why it cannot be had.
-  // `builder` may have further services; all must outlive the server.
+  // `builder` may have further services; all must outlive the server. A client
+  // has at most `most` connections at a time.
   static absl::StatusOr<std::unique_ptr<DoorServer>> Start(
       const std::string& address, PageService& service,
-      grpc::ServerBuilder& builder);
+      grpc::ServerBuilder& builder, size_t most = PageDoor::kMostOfAClient);
   // As Stop() with no time to lose.
   ~DoorServer();
 

@@ -1,5 +1,6 @@
 #include "lib/transport/page_door.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -22,7 +23,7 @@ namespace {
 
 // How long a connection may keep us waiting for its first bytes.
 constexpr absl::Duration kFirstBytesDeadline = absl::Seconds(20);
-constexpr size_t kMostNewcomers = 1024;
+constexpr size_t kMostNewcomers = 4096;
 constexpr size_t kMostConnections = 4096;
 // Out of descriptors: wait for some to be closed.
 constexpr int kAcceptPauseMs = 100;
@@ -30,10 +31,12 @@ constexpr absl::Duration kOverInterval = absl::Milliseconds(5);
 
 }  // namespace
 
-PageDoor::PageDoor(Listener listener, StreamAdmission& streams, Others others)
+PageDoor::PageDoor(Listener listener, StreamAdmission& streams, Others others,
+                   size_t most)
     : address_(listener.address()),
       streams_(streams),
       others_(std::move(others)),
+      quota_(most),
       stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       listener_(std::move(listener)),
       thread_([this] { Run(); }) {
@@ -46,7 +49,7 @@ void PageDoor::Stop(absl::Duration deadline) {
   {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
-    for (const auto& connection : connections_) connection->Drain();
+    for (const Served& served : connections_) served.connection->Drain();
   }
   const uint64_t one = 1;
   CHECK(write(stop_.get(), &one, sizeof(one)) == sizeof(one));
@@ -65,7 +68,7 @@ void PageDoor::Stop(absl::Duration deadline) {
     absl::SleepFor(kOverInterval);
   }
   absl::MutexLock lock(&mu_);
-  for (const auto& connection : connections_) connection->Break();
+  for (const Served& served : connections_) served.connection->Break();
   connections_.clear();
 }
 
@@ -80,6 +83,9 @@ void PageDoor::Run() {
     }
     for (const Newcomer& newcomer : newcomers_) {
       polled.push_back({newcomer.socket.get(), POLLIN, 0});
+    }
+    for (const Guest& guest : guests_) {
+      polled.push_back({guest.socket.get(), POLLRDHUP, 0});
     }
     int timeout = accepting ? -1 : kAcceptPauseMs;
     if (accepting && !newcomers_.empty()) {
@@ -100,6 +106,10 @@ void PageDoor::Run() {
       const bool stays = polled[i].revents == 0 ? !waited : Judge(*it);
       it = stays ? std::next(it) : newcomers_.erase(it);
     }
+    // The first of them, before newcomers became some.
+    for (auto it = guests_.begin(); i < polled.size(); ++i) {
+      it = polled[i].revents == 0 ? std::next(it) : guests_.erase(it);
+    }
     accepting = true;
     for (size_t k = 0; k < listener_->sockets().size(); ++k) {
       if (polled[1 + k].revents != 0 && !Accept(polled[1 + k].fd)) {
@@ -108,7 +118,19 @@ void PageDoor::Run() {
     }
   }
   newcomers_.clear();
+  guests_.clear();
   listener_.reset();
+}
+
+std::optional<ClientQuota::Place> PageDoor::PlaceFor(int socket) {
+  const std::string client = ClientOf(socket);
+  std::optional<ClientQuota::Place> place = quota_.Enter(client);
+  if (place.has_value()) return place;
+  {
+    absl::MutexLock lock(&mu_);
+    ForgetThoseThatAreOver();
+  }
+  return quota_.Enter(client);
 }
 
 bool PageDoor::Accept(int listener) {
@@ -121,12 +143,13 @@ bool PageDoor::Accept(int listener) {
       LOG(Warning) << "cannot accept a connection: " << strerror(errno);
       return false;
     }
-    if (newcomers_.size() >= kMostNewcomers) {
-      LOG(Warning) << "too many connections that send nothing: one is refused";
-      continue;
-    }
+    // Whoever wants something says so at once.
+    if (newcomers_.size() >= kMostNewcomers) newcomers_.pop_front();
+    std::optional<ClientQuota::Place> place = PlaceFor(socket.get());
+    if (!place.has_value()) continue;
     TunePageSocket(socket.get());
-    newcomers_.push_back({std::move(socket), "", MonotonicNow()});
+    newcomers_.push_back(
+        {std::move(socket), "", MonotonicNow(), *std::move(place)});
     if (!Judge(newcomers_.back())) newcomers_.pop_back();
   }
 }
@@ -145,7 +168,7 @@ bool PageDoor::Judge(Newcomer& newcomer) {
       Serve(newcomer);
       return false;
     case FirstBytes::kOther:
-      others_(std::move(newcomer.socket), std::move(newcomer.bytes));
+      GiveAway(newcomer);
       return false;
   }
   return false;
@@ -161,15 +184,26 @@ void PageDoor::Serve(Newcomer& newcomer) {
     return;
   }
   MakeBlocking(newcomer.socket.get());
-  connections_.push_back(std::make_unique<FetchConnection>(
-      std::move(newcomer.socket), std::move(newcomer.bytes), streams_));
+  connections_.push_back(
+      {std::move(newcomer.place),
+       std::make_unique<FetchConnection>(std::move(newcomer.socket),
+                                         std::move(newcomer.bytes), streams_)});
+}
+
+void PageDoor::GiveAway(Newcomer& newcomer) {
+  // A second descriptor tells when it is over: who has the first shuts it down.
+  UniqueFd second(fcntl(newcomer.socket.get(), F_DUPFD_CLOEXEC, 0));
+  if (!second.valid()) {
+    LOG(Warning) << "no descriptor left for a connection: it is refused";
+    return;
+  }
+  guests_.push_back({std::move(second), std::move(newcomer.place)});
+  others_(std::move(newcomer.socket), std::move(newcomer.bytes));
 }
 
 void PageDoor::ForgetThoseThatAreOver() {
   connections_.remove_if(
-      [](const std::unique_ptr<FetchConnection>& connection) {
-        return connection->is_over();
-      });
+      [](const Served& served) { return served.connection->is_over(); });
 }
 
 }  // namespace pagelift

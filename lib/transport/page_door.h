@@ -1,6 +1,7 @@
 #ifndef PAGELIFT_LIB_TRANSPORT_PAGE_DOOR_H_
 #define PAGELIFT_LIB_TRANSPORT_PAGE_DOOR_H_
 
+#include <cstddef>
 #include <functional>
 #include <list>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "lib/base/unique_fd.h"
+#include "lib/transport/client_quota.h"
 #include "lib/transport/fetch_connection.h"
 #include "lib/transport/socket_address.h"
 #include "lib/transport/stream_admission.h"
@@ -29,9 +31,13 @@ class PageDoor {
   // not block.
   using Others = std::function<void(UniqueFd socket, std::string first_bytes)>;
 
-  // Accepts from now on. `others` is called on the door's thread; `streams`
-  // must outlive it.
-  PageDoor(Listener listener, StreamAdmission& streams, Others others);
+  // Of each client; see ClientOf().
+  static constexpr size_t kMostOfAClient = 1024;
+
+  // Accepts from now on, not more than `most` at a time of each client.
+  // `others` is called on the door's thread; `streams` must outlive it.
+  PageDoor(Listener listener, StreamAdmission& streams, Others others,
+           size_t most = kMostOfAClient);
   // As Stop() with no time to lose.
   ~PageDoor();
   PageDoor(const PageDoor&) = delete;
@@ -50,6 +56,17 @@ class PageDoor {
     UniqueFd socket;
     std::string bytes;
     absl::Duration since;
+    ClientQuota::Place place;
+  };
+  // One that is served here.
+  struct Served {
+    ClientQuota::Place place;
+    std::unique_ptr<FetchConnection> connection;
+  };
+  // One that others have, as long as it is there.
+  struct Guest {
+    UniqueFd socket;
+    ClientQuota::Place place;
   };
 
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
@@ -58,20 +75,25 @@ class PageDoor {
   // Reads on; false if `newcomer` is decided, or gone.
   bool Judge(Newcomer& newcomer) ABSL_LOCKS_EXCLUDED(mu_);
   void Serve(Newcomer& newcomer) ABSL_LOCKS_EXCLUDED(mu_);
+  void GiveAway(Newcomer& newcomer);
+  std::optional<ClientQuota::Place> PlaceFor(int socket)
+      ABSL_LOCKS_EXCLUDED(mu_);
   void ForgetThoseThatAreOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const std::string address_;
   StreamAdmission& streams_;
   const Others others_;
+  ClientQuota quota_;
   UniqueFd stop_;  // An eventfd.
 
   // Of the thread.
   std::optional<Listener> listener_;
   std::list<Newcomer> newcomers_;
+  std::list<Guest> guests_;
 
   absl::Mutex mu_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  std::list<std::unique_ptr<FetchConnection>> connections_ ABSL_GUARDED_BY(mu_);
+  std::list<Served> connections_ ABSL_GUARDED_BY(mu_);
 
   absl::Mutex join_mu_ ABSL_ACQUIRED_BEFORE(mu_);  // Held to join thread_.
   std::thread thread_;  // Last: uses all of the above.

@@ -1,6 +1,8 @@
 #include "lib/transport/page_door.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -16,6 +18,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/eventually.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
 #include "lib/base/unique_fd.h"
@@ -107,6 +110,100 @@ TEST_F(PageDoorTest, ConnectionsThatSayNothingHoldUpNobody) {
   for (UniqueFd& socket : silent) socket.reset();
   EXPECT_TRUE(IsServed(Connect()));
   door_->Stop(absl::InfiniteDuration());
+}
+
+// By TCP, on which a host can be several clients.
+class PageDoorQuotaTest : public PageDoorTest {
+ protected:
+  static constexpr size_t kMost = 20;
+
+  PageDoorQuotaTest() {
+    absl::StatusOr<Listener> listener = Listener::ListenOn("127.0.0.1:0");
+    EXPECT_OK(listener);
+    door_ = std::make_unique<PageDoor>(
+        *std::move(listener), streams_,
+        [this](UniqueFd socket, std::string first_bytes) {
+          absl::MutexLock lock(&mu_);
+          given_.push_back(std::move(socket));
+          others_.push_back(std::move(first_bytes));
+        },
+        kMost);
+  }
+  UniqueFd ConnectFrom(const char* host) {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    inet_pton(AF_INET, host, &address.sin_addr);
+    UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    EXPECT_EQ(bind(socket.get(), reinterpret_cast<sockaddr*>(&address),
+                   sizeof(address)),
+              0);
+    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
+    const std::string port =
+        door_->address().substr(door_->address().rfind(':') + 1);
+    address.sin_port = htons(static_cast<uint16_t>(std::stoi(port)));
+    EXPECT_EQ(connect(socket.get(), reinterpret_cast<sockaddr*>(&address),
+                      sizeof(address)),
+              0);
+    return socket;
+  }
+  // The far end has hung up.
+  static bool IsRefused(const UniqueFd& socket) {
+    char byte;
+    return recv(socket.get(), &byte, 1, 0) <= 0;
+  }
+  void ExpectFull(const char* host) {
+    EXPECT_TRUE(IsRefused(ConnectFrom(host)));
+    EXPECT_TRUE(IsServed(ConnectFrom("127.0.0.2")));
+  }
+  // Once what is over is forgotten.
+  void ExpectRoom(const char* host) {
+    EXPECT_TRUE(Eventually([&] {
+      const UniqueFd socket = ConnectFrom(host);
+      OutputQueue output;
+      SingleCall::Client("host", "/method")->Produce(output);
+      return output.SendTo(socket.get(), 0).ok() && !IsRefused(socket);
+    }));
+  }
+
+  std::vector<UniqueFd> given_ ABSL_GUARDED_BY(mu_);
+};
+
+TEST_F(PageDoorQuotaTest, ConnectionsThatAreServedCount) {
+  std::vector<UniqueFd> served;
+  for (size_t i = 0; i < kMost; ++i) {
+    served.push_back(ConnectFrom("127.0.0.1"));
+    EXPECT_TRUE(IsServed(served.back()));
+  }
+  ExpectFull("127.0.0.1");
+  served.clear();
+  ExpectRoom("127.0.0.1");
+}
+
+TEST_F(PageDoorQuotaTest, ConnectionsThatSayNothingCount) {
+  std::vector<UniqueFd> silent;
+  for (size_t i = 0; i < kMost; ++i) silent.push_back(ConnectFrom("127.0.0.1"));
+  ExpectFull("127.0.0.1");
+  silent.clear();
+  ExpectRoom("127.0.0.1");
+}
+
+TEST_F(PageDoorQuotaTest, ConnectionsThatOthersHaveCountToTheirEnd) {
+  std::vector<UniqueFd> given;
+  for (size_t i = 0; i < kMost; ++i) {
+    given.push_back(ConnectFrom("127.0.0.1"));
+    Send(given.back(), "GET / HTTP/1.1\r\n");
+  }
+  Others(kMost);
+  ExpectFull("127.0.0.1");
+  {
+    // As gRPC ends one.
+    absl::MutexLock lock(&mu_);
+    shutdown(given_.back().get(), SHUT_RDWR);
+    given_.pop_back();
+  }
+  ExpectRoom("127.0.0.1");
+  given.clear();
+  ExpectRoom("127.0.0.1");
 }
 
 TEST_F(PageDoorTest, StopLeavesNothingBehind) {

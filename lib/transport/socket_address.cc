@@ -1,5 +1,6 @@
 #include "lib/transport/socket_address.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -299,6 +300,30 @@ std::string PeerOf(int socket) {
     return "a client";
   }
   return absl::StrCat(host, " port ", port);
+}
+
+std::string ClientOf(int socket) {
+  SocketName name;
+  name.size = sizeof(name.bytes);
+  if (getpeername(socket, name.get(), &name.size) != 0) return "a lost client";
+  char text[INET6_ADDRSTRLEN] = {};
+  if (name.family() == AF_INET) {
+    sockaddr_in address;
+    std::memcpy(&address, name.get(), sizeof(address));
+    inet_ntop(AF_INET, &address.sin_addr, text, sizeof(text));
+    return text;
+  }
+  if (name.family() != AF_INET6) return "a client on this host";
+  sockaddr_in6 address;
+  std::memcpy(&address, name.get(), sizeof(address));
+  uint8_t* const bytes = address.sin6_addr.s6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(&address.sin6_addr)) {
+    inet_ntop(AF_INET, bytes + 12, text, sizeof(text));
+    return text;
+  }
+  std::fill(bytes + 8, bytes + 16, uint8_t{0});
+  inet_ntop(AF_INET6, bytes, text, sizeof(text));
+  return absl::StrCat(text, "/64");
 }
 
 bool IsLocalAddress(absl::string_view address) {

@@ -52,6 +52,10 @@ void MakeBlocking(int socket);
 // far end noticed within 15 s, silent or not. Without effect on Unix sockets.
 void TunePageSocket(int socket);
 
+// The host at the far end of a connection: one name for all of its. Of IPv6 the
+// network, /64, in which a host may have as many addresses as it likes.
+std::string ClientOf(int socket);
+
 // The far end of a connection, for people.
 std::string PeerOf(int socket);
 

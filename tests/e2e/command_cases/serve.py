@@ -1,12 +1,16 @@
 """`pagelift serve`: pagelift-server by another name."""
 
+import json
 import re
 import shutil
+from pathlib import Path
 
 from harness import tools
 from harness.namespaces import Failed
 from harness.setting import Setting
 from harness.ways import start_when_ready, stop
+
+_FLOOD = Path(__file__).with_name("flood.py")
 
 
 def serve_a_root(s: Setting) -> str:
@@ -56,6 +60,24 @@ def serve_help(s: Setting) -> str:
     return told[0].said.splitlines()[0]
 
 
+def serve_has_room_for_others(s: Setting) -> str:
+    """One client opens ten thousand connections."""
+    url, server = s.start_server("flooded", s.images)
+    port = url.split("/")[2].split(":")[1]
+    told = json.loads(s.guest.run(["/usr/bin/python3", _FLOOD, port, "10000"]))
+    if (told["closed"] != 10_000 - 1024 or not told["other_client_is_served"]
+            or told["same_client_is_served"]
+            or not told["same_client_is_served_later"]):
+        raise Failed(f"{told}")
+    verified = s.run(tools.pagelift("pagelift"), "verify", url)
+    if verified.code != 0:
+        raise Failed(f"afterwards: {verified}")
+    if server.log.read_text().count("may not have more") != 1:
+        raise Failed(f"the log does not tell once: {server.log.read_text()}")
+    stop(server)
+    return f"{told}"
+
+
 def _serve(s: Setting, *options):
     return start_when_ready(
         s.guest, "pagelift serve",
@@ -63,4 +85,5 @@ def _serve(s: Setting, *options):
         s.next_log())
 
 
-CASES = [serve_a_root, serve_at_a_socket, serve_help]
+CASES = [serve_a_root, serve_at_a_socket, serve_help,
+         serve_has_room_for_others]

@@ -1,0 +1,41 @@
+#include "lib/transport/client_quota.h"
+
+#include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
+
+namespace pagelift {
+namespace {
+
+// A client that is refused thousands of times is not to fill the log.
+constexpr absl::Duration kTellEvery = absl::Seconds(10);
+
+}  // namespace
+
+std::optional<ClientQuota::Place> ClientQuota::Enter(
+    const std::string& client) {
+  absl::MutexLock lock(&mu_);
+  size_t& count = connections_[client];
+  if (count < most_) {
+    ++count;
+    return Place(this, client);
+  }
+  if (count == 0) connections_.erase(client);
+  ++refused_;
+  const absl::Duration now = MonotonicNow();
+  if (kTellEvery <= now - told_) {
+    LOG(Warning) << client << " has " << most_
+                 << " connections, and may not have more: " << refused_
+                 << " refused";
+    told_ = now;
+    refused_ = 0;
+  }
+  return std::nullopt;
+}
+
+void ClientQuota::Leave(const std::string& client) {
+  absl::MutexLock lock(&mu_);
+  const auto entry = connections_.find(client);
+  if (--entry->second == 0) connections_.erase(entry);
+}
+
+}  // namespace pagelift
