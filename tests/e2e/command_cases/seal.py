@@ -17,25 +17,25 @@ _PAGE = 4096
 def seal_finds_a_changed_byte(s: Setting) -> str:
     images = s.copy("sealed")
     sealed = _run(s, "seal", images)
-    _expect(sealed, 0, "sealed ")
+    sealed.expect(0, "sealed ")
     inspected = _run(s, "inspect", "--json", images)
     if not json.loads(inspected.said)["sealed"]:
         raise Failed(f"inspect does not tell: {inspected}")
-    _expect(_run(s, "verify", f"criu:{images}"), 0)
+    _run(s, "verify", f"criu:{images}").expect(0)
     damage(images)
     found = _run(s, "verify", f"criu:{images}")
-    _expect(found, 1, "2 pages are lost (")
+    found.expect(1, "2 pages are lost (")
     # It must not become the truth by being sealed again.
-    _expect(_run(s, "seal", images), 1, "nothing was sealed")
+    _run(s, "seal", images).expect(1, "nothing was sealed")
     (images / "pagelift-seal").unlink()
-    _expect(_run(s, "seal", images), 0)
+    _run(s, "seal", images).expect(0)
     return f"{sealed.said.strip()}; {found.said.strip().splitlines()[-1]}"
 
 
 def damaged_page_is_never_read(s: Setting) -> str:
     """Of a page server; the process that touches it dies instead."""
     images = s.copy("sealed-and-served")
-    _expect(_run(s, "seal", images), 0)
+    _run(s, "seal", images).expect(0)
     url, server = s.start_server("sealed", images)
     damage(images)
     result = s.restore_and_run(s.images, "--source", url, "--json")
@@ -51,7 +51,7 @@ def damaged_page_is_never_read(s: Setting) -> str:
 
 
 def damaged_page_comes_from_a_replica(s: Setting) -> str:
-    _expect(_run(s, "seal", s.images), 0)
+    _run(s, "seal", s.images).expect(0)
     replicas = Replicas(s)
     damage(replicas.images)
     replicas.restore()
@@ -74,12 +74,6 @@ def damage(images: Path) -> None:
 
 def _run(s: Setting, *arguments: str | Path) -> Result:
     return s.run(tools.pagelift("pagelift"), *arguments)
-
-
-def _expect(result: Result, code: int, text: str = "") -> None:
-    if result.code != code or text not in result.said:
-        raise Failed(f"exit code {result.code} instead of {code}, or not "
-                     f"\"{text}\": {result.said}")
 
 
 CASES = [seal_finds_a_changed_byte, damaged_page_is_never_read,

@@ -25,6 +25,11 @@ class Result:
     code: int
     said: str
 
+    def expect(self, code: int, text: str = "") -> None:
+        if self.code != code or text not in self.said:
+            raise Failed(f"exit code {self.code} instead of {code}, or not "
+                         f"'{text}': {self.said}")
+
 
 class Setting:
     """A real checkpoint, a page server with it, and a guest to restore into."""
