@@ -19,8 +19,9 @@ struct SourceOptions {
 };
 
 // Opens what a source's URL names (lib/transport/source_url.h): an image
-// directory of this host within this process, or an image of one or several page servers. The
-// one place that knows all kinds of sources. Thread-safe; may take seconds.
+// directory of this host within this process, or an image of one or several
+// page servers. The one place that knows all kinds of sources. Thread-safe; may
+// take seconds.
 absl::StatusOr<std::unique_ptr<PageSource>> OpenSource(
     const std::string& url, const SourceOptions& options = {});
 
