@@ -211,21 +211,22 @@ absl::StatusOr<PageCount> CheckpointImage::Read(
   }
   const PageCount count =
       std::min(part.count, PageCount(buffer.size() / kPageSize));
-  ASSIGN_OR_RETURN(
-      const PageCount read,
-      segment.file->Read(segment.offset + (part.first - segment.range.first),
-                         buffer.first(count.bytes())));
-  if (!seal_.has_value()) return read;
-  const PageCount unchanged =
-      seal_->Unchanged(part.first, buffer.first(read.bytes()));
-  if (unchanged == PageCount(0)) {
-    return absl::DataLossError(absl::StrCat(
-        "image page ", part.first.raw(), " of content id ",
-        description_.content_id,
-        " is not what it was when the image was sealed: was it damaged on its "
-        "disk, or when it was copied?"));
-  }
-  return unchanged;
+  return segment.file->Read(segment.offset + (part.first - segment.range.first),
+                            buffer.first(count.bytes()));
+}
+
+PagesCheck CheckpointImage::Verify(ImagePage first,
+                                   absl::Span<const std::byte> pages) const {
+  const PageCount count(pages.size() / kPageSize);
+  if (!seal_.has_value()) return {count, absl::OkStatus()};
+  const PageCount unchanged = seal_->Unchanged(first, pages);
+  if (PageCount(0) < unchanged) return {unchanged, absl::OkStatus()};
+  return {PageCount(1),
+          absl::DataLossError(absl::StrCat(
+              "image page ", first.raw(), " of content id ",
+              description_.content_id,
+              " is not what it was when the image was sealed: was it damaged "
+              "on its disk, or when it was copied?"))};
 }
 
 void CheckpointImage::WillNeed(ImageRange range) const {

@@ -49,6 +49,9 @@ class CheckpointImage : public PageStore {
                                  absl::Span<std::byte> buffer) const override;
   void WillNeed(ImageRange range) const override;
   PagesCheck Check(ImageRange range) const override;
+  // If the image is sealed.
+  PagesCheck Verify(ImagePage first,
+                    absl::Span<const std::byte> pages) const override;
 
   // Whether pages to be served come from a parent image. Restore would read
   // them itself: see restore_view.h.

@@ -17,6 +17,7 @@
 #include "lib/base/xxh3.h"
 #include "lib/image/page_seal.h"
 #include "lib/image/testing/image_builder.h"
+#include "lib/source/found_pages.h"
 
 namespace pagelift {
 namespace {
@@ -375,11 +376,26 @@ TEST_F(CheckpointImageTest, APageThatHasChangedSinceItWasSealedIsLost) {
     pages.seekp(5 * kPageSize + 1000);
     pages.put('\x5a');
   }
-  EXPECT_THAT(Read(*image, Image(0, 8)), IsOkAndHolds(PageCount(5)));
-  EXPECT_THAT(Read(*image, Image(5, 3)).status(),
+  std::vector<std::byte> buffer(8 * kPageSize);
+  const auto find = [&](ImageRange range) {
+    return FindFirstPages(*image, range, absl::MakeSpan(buffer));
+  };
+  EXPECT_EQ(find(Image(0, 8)).count, PageCount(5));
+  EXPECT_OK(find(Image(0, 8)).lost);
+  EXPECT_EQ(find(Image(5, 3)).count, PageCount(1));
+  EXPECT_THAT(find(Image(5, 3)).lost,
               StatusIs(absl::StatusCode::kDataLoss,
                        HasSubstr("when the image was sealed")));
-  EXPECT_THAT(Read(*image, Image(6, 2)), IsOkAndHolds(PageCount(2)));
+  EXPECT_EQ(find(Image(6, 2)).count, PageCount(2));
+  // Zeros, too, are only what was sealed.
+  {
+    std::fstream pages(dir_.Join("dump/pages-1.img"),
+                       std::ios::in | std::ios::out | std::ios::binary);
+    pages.seekp(6 * kPageSize);
+    pages.write(std::string(2 * kPageSize, '\0').data(), 2 * kPageSize);
+  }
+  EXPECT_EQ(find(Image(6, 2)).count, PageCount(1));
+  EXPECT_TRUE(absl::IsDataLoss(find(Image(6, 2)).lost));
   // Another dump into the same directory has to be sealed anew.
   Builder().SetRunId("2").AddPages(Pages(0x1000, 8), kLazy | kPresent).Write();
   EXPECT_THAT(Open(), StatusIs(absl::StatusCode::kFailedPrecondition,

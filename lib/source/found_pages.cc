@@ -15,10 +15,13 @@ FoundPages Lost(PageCount count, absl::Status why) {
   return found;
 }
 
-FoundPages Data(PageCount count, absl::Span<const std::byte> buffer) {
+FoundPages Data(const PageStore& store, ImagePage first,
+                absl::Span<const std::byte> pages) {
+  PagesCheck check = store.Verify(first, pages);
+  if (!check.status.ok()) return Lost(check.count, std::move(check.status));
   FoundPages found;
-  found.count = count;
-  found.bytes = buffer.first(count.bytes());
+  found.count = check.count;
+  found.bytes = pages.first(check.count.bytes());
   return found;
 }
 
@@ -55,12 +58,18 @@ FoundPages FindFirstPages(const PageStore& store, ImageRange range,
       break;
     }
     const ZeroRun run = FirstRun(buffer.first(read->bytes()));
+    const absl::Span<const std::byte> pages = buffer.first(run.count.bytes());
     if (!run.zero) {
-      if (first) return Data(run.count, buffer);
+      if (first) return Data(store, range.first, pages);
       break;
     }
-    zeros = zeros + run.count;
-    if (run.count < *read) break;
+    PagesCheck check = store.Verify(range.first + zeros, pages);
+    if (!check.status.ok()) {
+      if (first) return Lost(check.count, std::move(check.status));
+      break;
+    }
+    zeros = zeros + check.count;
+    if (check.count < *read) break;
   }
   return Zeros(store, {range.first, zeros});
 }

@@ -11,11 +11,10 @@
 
 namespace pagelift {
 
-// What the file itself says of the first pages of a range.
+// What is known of the first pages of a range.
 struct PagesCheck {
   PageCount count;  // At least one.
-  // OK: they are in the file. kDataLoss: they no longer are, and what reads as
-  // zeros in their place is not what was dumped.
+  // OK: they are what was dumped, as far as is known. kDataLoss: they are not.
   absl::Status status;
 };
 
@@ -42,9 +41,17 @@ class PageStore {
   virtual void WillNeed(ImageRange /*range*/) const {}
 
   // To be asked about pages that read as zeros or could not be read, after
-  // that: they may have been taken out of the file since it was opened.
+  // that: they may have been taken out of the file since it was opened, and
+  // what reads as zeros in their place is not what was dumped.
   // REQUIRES: the image has `range`.
   virtual PagesCheck Check(ImageRange range) const = 0;
+
+  // To be asked about `pages`, whole ones and at least one, which were read
+  // from `first` on: some stores know what they have to be.
+  virtual PagesCheck Verify(ImagePage /*first*/,
+                            absl::Span<const std::byte> pages) const {
+    return {PageCount(pages.size() / kPageSize), absl::OkStatus()};
+  }
 };
 
 }  // namespace pagelift
