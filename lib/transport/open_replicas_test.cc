@@ -1,7 +1,10 @@
 #include "lib/transport/open_replicas.h"
 
+#include <unistd.h>
+
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -12,6 +15,7 @@
 #include "lib/source/testing/fake_page_store.h"
 #include "lib/source/testing/page_pattern.h"
 #include "lib/transport/page_service.h"
+#include "lib/transport/socket_address.h"
 #include "lib/transport/testing/test_page_server.h"
 #include "lib/transport/testing/waiting_sink.h"
 
@@ -146,6 +150,24 @@ TEST_F(OpenReplicasTest, AnotherCheckpointIsRefusedAtOnce) {
                                AllOf(HasSubstr("another checkpoint at"),
                                      HasSubstr(addresses_[0]),
                                      HasSubstr(addresses_[1]))));
+}
+
+TEST_F(OpenReplicasTest, OneThatIsSlowIsWaitedForIfNobodyElseHasIt) {
+  servers_[0].reset();
+  servers_[1].reset();
+  // There, and says nothing. It takes its name along when it goes.
+  ASSERT_OK_AND_ASSIGN(const Listener silent,
+                       Listener::ListenOn(addresses_[0]));
+  std::thread opening([this] { EXPECT_OK(Open()); });
+  absl::SleepFor(absl::Milliseconds(1300));
+  EXPECT_EQ(source_, nullptr);
+  unlink(Socket(0).c_str());
+  StartServer(0);
+  opening.join();
+  ASSERT_NE(source_, nullptr);
+  source_->Start(&sink_);
+  Fetch(0, 10);
+  ASSERT_TRUE(sink_.WaitForPages(pages_));
 }
 
 TEST_F(OpenReplicasTest, SaysWhyWhenNobodyHasIt) {
