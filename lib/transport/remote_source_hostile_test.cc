@@ -1,3 +1,6 @@
+#include <poll.h>
+#include <sys/socket.h>
+
 #include <atomic>
 #include <functional>
 #include <memory>
@@ -5,16 +8,19 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "lib/base/byte_span.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
+#include "lib/base/unique_fd.h"
 #include "lib/source/testing/fake_page_store.h"
 #include "lib/transport/description_proto.h"
 #include "lib/transport/page_batch_codec.h"
 #include "lib/transport/page_compression.h"
 #include "lib/transport/remote_source.h"
+#include "lib/transport/socket_address.h"
 #include "lib/transport/testing/scripted_page_server.h"
 #include "lib/transport/testing/test_page_server.h"
 #include "lib/transport/testing/waiting_sink.h"
@@ -263,6 +269,62 @@ TEST_F(HostileServerTest, ARequestLargerThanTheProtocolAllowsIsSplit) {
   EXPECT_EQ(largest, 262144u);
   source_->Stop();
   server_.reset();  // Its threads use `second`.
+}
+
+// --- Calls that gRPC's library makes -----------------------------------------
+
+std::string Frame(char type, char flags, char stream, absl::string_view rest) {
+  const char size = static_cast<char>(rest.size());
+  return std::string({0, 0, size, type, flags, 0, 0, 0, stream}) +
+         std::string(rest);
+}
+
+// As HPACK writes a field that it has never seen and will not remember.
+std::string Field(absl::string_view name, absl::string_view value) {
+  return absl::StrCat(absl::string_view("\0", 1),
+                      std::string(1, static_cast<char>(name.size())), name,
+                      std::string(1, static_cast<char>(value.size())), value);
+}
+
+// Answers one call on one connection with frames, whatever was asked.
+void AnswerOneCall(const Listener& listener, const std::string& frames) {
+  pollfd came = {listener.sockets()[0].get(), POLLIN, 0};
+  ASSERT_EQ(poll(&came, 1, 60'000), 1);
+  const UniqueFd socket(accept(came.fd, nullptr, nullptr));
+  std::string asked;
+  char bytes[4096];
+  // The path of a call is in its first frame.
+  while (asked.find("OpenImage") == std::string::npos) {
+    const ssize_t n = recv(socket.get(), bytes, sizeof(bytes), 0);
+    if (n <= 0) return;
+    asked.append(bytes, static_cast<size_t>(n));
+    if (asked.size() == static_cast<size_t>(n)) {
+      const std::string settings = Frame(4, 0, 0, "");
+      send(socket.get(), settings.data(), settings.size(), MSG_NOSIGNAL);
+    }
+  }
+  send(socket.get(), frames.data(), frames.size(), MSG_NOSIGNAL);
+  while (recv(socket.get(), bytes, sizeof(bytes), 0) > 0) {
+  }
+}
+
+// gRPC 1.51 takes a status for given, at one place.
+TEST(HostileCallTest, AnAnswerWithoutAStatusIsAnErrorAndNotTheEndOfUs) {
+  const std::string ok = "\x88" + Field("content-type", "application/grpc");
+  const std::string headers = Frame(1, 4, 1, ok);
+  for (const std::string& frames :
+       {headers + Frame(1, 5, 1, Field("grpc-statur", "0")),
+        headers + Frame(1, 5, 1, Field("grpc-status", "?")),
+        headers + Frame(1, 5, 1, Field("grpc-status", "777")),
+        headers + Frame(1, 5, 1, ""), headers + Frame(0, 1, 1, ""),
+        Frame(1, 5, 1, ok), Frame(1, 5, 1, "\x88")}) {
+    const TempDir dir;
+    const std::string address = TestServer::AddressOf(dir.Join("s"));
+    ASSERT_OK_AND_ASSIGN(const Listener listener, Listener::ListenOn(address));
+    std::thread server([&] { AnswerOneCall(listener, frames); });
+    EXPECT_FALSE(RemoteSource::Open(address, kName, absl::Seconds(1)).ok());
+    server.join();
+  }
 }
 
 }  // namespace
