@@ -244,6 +244,8 @@ class Holder {
       const int64_t start = NowNs();
       int64_t long_life = kLongLifeNs;
       page_->moved_ns = start;
+      page_->worker_may_look = 0;
+      page_->worker_has_looked = 0;
       worker_ = StartWorker(argc_, argv_, page_);
       if (worker_ < 0) {
         Complain("cannot start a worker");
@@ -251,6 +253,7 @@ class Holder {
       } else {
         ++page_->workers;
         SetProcess(page_->running[1], worker_);
+        page_->worker_may_look = 1;
         if (stop_signal_ != 0) kill(worker_, stop_signal_);
         const int status = AwaitWorker();
         if (page_->wants_upgrade != 0) {
@@ -292,7 +295,8 @@ class Holder {
     int64_t wait = kSlowestLookNs;
     if (page_->patience_ns > 0) wait = std::min(wait, page_->patience_ns / 4);
     if (watchdog_ns_ > 0) {
-      TellServiceManager("WATCHDOG=1");
+      // The manager waits for minutes, a worker looks for milliseconds.
+      if (page_->worker_has_looked != 0) TellServiceManager("WATCHDOG=1");
       wait = std::min(wait, watchdog_ns_ / 3);
     }
     return std::max(wait, kFastestLookNs);

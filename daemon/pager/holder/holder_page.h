@@ -73,6 +73,12 @@ struct HolderPage {
   Process running[2];
   // Locked as long as anybody shares our descriptors; see predecessors.h.
   std::atomic<int32_t> lock;
+  // A worker looks at all descriptors, and closes those that nobody needs: it
+  // must see none that the holder has for a moment, whose number may be another
+  // one's, of the worker, when the holder closes it. So the holder has none
+  // from when it sets the first until the worker sets the second.
+  std::atomic<uint32_t> worker_may_look;
+  std::atomic<uint32_t> worker_has_looked;
 };
 
 // What a worker is: a function of this name in the library beside the holder.

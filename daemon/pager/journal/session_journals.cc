@@ -9,8 +9,11 @@
 #include <string>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "daemon/pager/holder/open_descriptors.h"
 #include "daemon/pager/journal/descriptor_kind.h"
 #include "lib/base/log.h"
@@ -49,6 +52,14 @@ bool IsOfNobody(int fd) {
   return is;
 }
 
+// Until the holder has no descriptor for a moment: see HolderPage. One that has
+// died has none either.
+void AwaitLook(const HolderPage& page) {
+  while (page.worker_may_look == 0 && page.holder == getppid()) {
+    absl::SleepFor(absl::Microseconds(100));
+  }
+}
+
 // A connection that somebody has accepted who had no time to write that down.
 bool IsAcceptedBy(
     int fd, const std::vector<std::unique_ptr<SessionJournal>>& journals) {
@@ -69,6 +80,8 @@ bool IsAcceptedBy(
 std::vector<std::unique_ptr<SessionJournal>> SessionJournals::TakeOver() {
   std::vector<std::unique_ptr<SessionJournal>> journals;
   if (page_ == nullptr) return journals;
+  AwaitLook(*page_);
+  const absl::Cleanup looked = [this] { page_->worker_has_looked = 1; };
   const bool restored = page_->restored != 0;
   if (restored && !IsSocket(page_->control - 1)) page_->control = 0;
   std::set<int> needed = {page_->descriptor, page_->library, page_->lock,

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <memory>
+#include <thread>
 #include <utility>
 
 #include "daemon/pager/holder/holder_page.h"
@@ -76,6 +77,26 @@ TEST(SessionJournalsTest, WhatIsInNoJournalStaysOpenWhileItsTargetLives) {
   const Target target;
   ASSERT_LE(0, target.fd());
   EXPECT_EXIT(TakeOverAndEnd(target), ::testing::ExitedWithCode(0), "");
+}
+
+// What the holder has for a moment is not the worker's to close.
+[[noreturn]] void LookWhenItMay() {
+  const auto page = std::make_unique<HolderPage>();
+  page->holder = getppid();
+  const int momentary = dup(0);
+  bool was_open = false;
+  std::thread holder([&] {
+    usleep(100'000);
+    was_open = IsOpen(momentary) && page->worker_has_looked == 0;
+    page->worker_may_look = 1;
+  });
+  SessionJournals(page.get()).TakeOver();
+  holder.join();
+  _exit(was_open && !IsOpen(momentary) && page->worker_has_looked == 1 ? 0 : 1);
+}
+
+TEST(SessionJournalsTest, LooksAtDescriptorsWhenTheHolderHasNoneForAMoment) {
+  EXPECT_EXIT(LookWhenItMay(), ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace
