@@ -239,7 +239,7 @@ TEST_F(PageliftdTest, ADaemonThatIsToStopFirstBringsWhatIsMissing) {
   TargetThread& child = target_.Fork(target_.thread());
   child.StartRead(target_.page(5));
   ASSERT_TRUE(child.WaitUntilBlocked());
-  EXPECT_TRUE(target_.thread(1).WaitUntilBlocked());
+  EXPECT_TRUE(target_.thread(1).is_blocked());
   EXPECT_TRUE(DaemonRuns());
   store_->Release();
   for (TargetThread* reader : {&target_.thread(1), &child}) {
@@ -256,7 +256,7 @@ TEST_F(PageliftdTest, BeingToldToStopAgainDoesNotHurryIt) {
   ASSERT_NO_FATAL_FAILURE(RestoreAndWait());
   for (int signal : {SIGTERM, SIGINT, SIGTERM}) kill(daemon_, signal);
   EXPECT_TRUE(Eventually([this] { return !Open(another_dir_.path()).ok(); }));
-  EXPECT_TRUE(target_.thread(1).WaitUntilBlocked());
+  EXPECT_TRUE(target_.thread(1).is_blocked());
   EXPECT_TRUE(DaemonRuns());
   store_->Release();
   EXPECT_EQ(ExitCodeOfDaemon(), 0);

@@ -39,6 +39,30 @@ PageCount PagesIn(uint64_t bytes) {
   return PageCount(bytes / kPageSize + (bytes % kPageSize != 0 ? 1 : 0));
 }
 
+absl::Status ForEachStuckMremap(
+    pid_t pid,
+    absl::FunctionRef<void(const std::string& thread, const StuckMremap&)>
+        visit) {
+  std::error_code error;
+  for (const auto& thread : std::filesystem::directory_iterator(
+           absl::StrCat("/proc/", pid, "/task"), error)) {
+    const std::string path = thread.path();
+    if (Contents(path + "/wchan") != kWaitsForPage) continue;
+    const std::string syscall = Contents(path + "/syscall");
+    if (syscall.empty() && (errno == EPERM || errno == EACCES)) {
+      return absl::PermissionDeniedError(
+          absl::StrCat("may not read ", path, "/syscall"));
+    }
+    const std::optional<StuckMremap> call = ParseStuckMremap(syscall);
+    if (call.has_value()) visit(thread.path().filename(), *call);
+  }
+  if (error) {
+    return absl::NotFoundError(
+        absl::StrCat("no threads of process ", pid, ": ", error.message()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::optional<StuckMremap> ParseStuckMremap(std::string_view syscall) {
@@ -65,34 +89,6 @@ std::optional<StuckMremap> ParseStuckMremap(std::string_view syscall) {
   if ((flags & MREMAP_FIXED) != 0) call.to = PageAt(to);
   return call;
 }
-
-namespace {
-
-absl::Status ForEachStuckMremap(
-    pid_t pid,
-    absl::FunctionRef<void(const std::string& thread, const StuckMremap&)>
-        do_) {
-  std::error_code error;
-  for (const auto& thread : std::filesystem::directory_iterator(
-           absl::StrCat("/proc/", pid, "/task"), error)) {
-    const std::string path = thread.path();
-    if (Contents(path + "/wchan") != kWaitsForPage) continue;
-    const std::string syscall = Contents(path + "/syscall");
-    if (syscall.empty() && (errno == EPERM || errno == EACCES)) {
-      return absl::PermissionDeniedError(
-          absl::StrCat("may not read ", path, "/syscall"));
-    }
-    const std::optional<StuckMremap> call = ParseStuckMremap(syscall);
-    if (call.has_value()) do_(thread.path().filename(), *call);
-  }
-  if (error) {
-    return absl::NotFoundError(
-        absl::StrCat("no threads of process ", pid, ": ", error.message()));
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 absl::StatusOr<std::vector<StuckMremap>> FindStuckMremaps(pid_t pid) {
   std::vector<StuckMremap> found;

@@ -122,17 +122,6 @@ void PageDoor::Run() {
   listener_.reset();
 }
 
-std::optional<ClientQuota::Place> PageDoor::PlaceFor(int socket) {
-  const std::string client = ClientOf(socket);
-  std::optional<ClientQuota::Place> place = quota_.Enter(client);
-  if (place.has_value()) return place;
-  {
-    absl::MutexLock lock(&mu_);
-    ForgetThoseThatAreOver();
-  }
-  return quota_.Enter(client);
-}
-
 bool PageDoor::Accept(int listener) {
   while (true) {
     UniqueFd socket(
@@ -145,7 +134,13 @@ bool PageDoor::Accept(int listener) {
     }
     // Whoever wants something says so at once.
     if (newcomers_.size() >= kMostNewcomers) newcomers_.pop_front();
-    std::optional<ClientQuota::Place> place = PlaceFor(socket.get());
+    {
+      // Those that are over have their places yet.
+      absl::MutexLock lock(&mu_);
+      ForgetThoseThatAreOver();
+    }
+    std::optional<ClientQuota::Place> place =
+        quota_.Enter(ClientOf(socket.get()));
     if (!place.has_value()) continue;
     TunePageSocket(socket.get());
     newcomers_.push_back(

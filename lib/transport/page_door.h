@@ -71,13 +71,11 @@ class PageDoor {
 
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
   // False if none was accepted for want of descriptors.
-  bool Accept(int listener);
+  bool Accept(int listener) ABSL_LOCKS_EXCLUDED(mu_);
   // Reads on; false if `newcomer` is decided, or gone.
   bool Judge(Newcomer& newcomer) ABSL_LOCKS_EXCLUDED(mu_);
   void Serve(Newcomer& newcomer) ABSL_LOCKS_EXCLUDED(mu_);
   void GiveAway(Newcomer& newcomer);
-  std::optional<ClientQuota::Place> PlaceFor(int socket)
-      ABSL_LOCKS_EXCLUDED(mu_);
   void ForgetThoseThatAreOver() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const std::string address_;

@@ -327,26 +327,22 @@ absl::Status ReplicatedSource::KeepRecording(const Recording& recording) {
   return kept.value_or(absl::UnavailableError("no replica can be reached"));
 }
 
-uint64_t ReplicatedSource::bytes_received() const {
+uint64_t ReplicatedSource::SumOf(uint64_t (PageSource::*count)() const) const {
   uint64_t sum = 0;
-  for (const Replica& replica : replicas_) {
-    sum += replica.source->bytes_received();
-  }
+  for (const Replica& replica : replicas_) sum += (*replica.source.*count)();
   return sum;
+}
+
+uint64_t ReplicatedSource::bytes_received() const {
+  return SumOf(&PageSource::bytes_received);
 }
 
 uint64_t ReplicatedSource::checksum_failures() const {
-  uint64_t sum = 0;
-  for (const Replica& replica : replicas_) {
-    sum += replica.source->checksum_failures();
-  }
-  return sum;
+  return SumOf(&PageSource::checksum_failures);
 }
 
 uint64_t ReplicatedSource::reconnects() const {
-  uint64_t sum = 0;
-  for (const Replica& replica : replicas_) sum += replica.source->reconnects();
-  return sum;
+  return SumOf(&PageSource::reconnects);
 }
 
 ReplicaCounts ReplicatedSource::replica_counts() const {

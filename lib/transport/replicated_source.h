@@ -102,6 +102,8 @@ class ReplicatedSource : public PageSource {
   bool IsSilent(size_t number, absl::Duration now) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   ReplicaSet Well() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Of all replicas.
+  uint64_t SumOf(uint64_t (PageSource::*count)() const) const;
   // All replicas, the current one first.
   std::vector<size_t> InOrder() const ABSL_LOCKS_EXCLUDED(mu_);
 

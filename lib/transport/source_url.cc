@@ -6,12 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "lib/transport/replica_requests.h"
 
 namespace pagelift {
 namespace {
-
-// As many as lib/transport/replica_requests.h can tell apart.
-constexpr size_t kMostServers = 32;
 
 absl::Status Expected(absl::string_view text, absl::string_view problem) {
   return absl::InvalidArgumentError(
@@ -54,8 +52,9 @@ absl::StatusOr<SourceUrl> SourceUrl::Parse(absl::string_view text) {
     }
     url.addresses.emplace_back(address);
   }
-  if (url.addresses.size() > kMostServers) {
-    return Expected(text, absl::StrCat("more than ", kMostServers, " servers"));
+  if (url.addresses.size() > kMostReplicas) {
+    return Expected(text,
+                    absl::StrCat("more than ", kMostReplicas, " servers"));
   }
   return url;
 }

@@ -122,15 +122,23 @@ void SessionJournal::Settle(SpaceJournal& journal, const Space& space,
   record.parent_pid = space.parent_pid;
   record.state.store(SpaceRecord::kLive, std::memory_order_release);
   Keep(space.pidfd, record.kept, SpaceRecord::kPidFd);
+  if (WasKept(space.uffd)) record.kept |= SpaceRecord::kUserfaultFd;
   Keep(space.uffd, record.kept, SpaceRecord::kUserfaultFd);
 }
 
-void SessionJournal::KeepChild(int uffd) const {
-  if (store_.has_value()) store_->Keep(uffd);
+void SessionJournal::KeepChild(int uffd) {
+  if (!store_.has_value() || !store_->Keep(uffd)) return;
+  absl::MutexLock lock(&mu_);
+  kept_children_.insert(uffd);
 }
 
-void SessionJournal::ForgetChild(int uffd) const {
-  if (store_.has_value()) store_->TakeOut(uffd);
+bool SessionJournal::WasKept(int uffd) {
+  absl::MutexLock lock(&mu_);
+  return kept_children_.erase(uffd) != 0;
+}
+
+void SessionJournal::ForgetChild(int uffd) {
+  if (WasKept(uffd)) store_->TakeOut(uffd);
 }
 
 void SessionJournal::Keep(int fd, std::atomic<uint32_t>& kept,

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -123,8 +124,8 @@ class SessionJournal {
   // First of all with the userfaultfd of a child, named by a message that was
   // just read: it runs already, and Add() takes its time. Where that fails, it
   // has to be forgotten again.
-  void KeepChild(int uffd) const;
-  void ForgetChild(int uffd) const;
+  void KeepChild(int uffd) ABSL_LOCKS_EXCLUDED(mu_);
+  void ForgetChild(int uffd) ABSL_LOCKS_EXCLUDED(mu_);
   // A live one with that descriptor is here.
   bool Has(int uffd) const ABSL_LOCKS_EXCLUDED(mu_);
 
@@ -160,6 +161,8 @@ class SessionJournal {
   // `bit` of `kept` says whether the store has `fd`.
   void Keep(int fd, std::atomic<uint32_t>& kept, uint32_t bit) const;
   void TakeOut(int fd, std::atomic<uint32_t>& kept, uint32_t bit) const;
+  // A child that was kept, and is not entered yet. Once only.
+  bool WasKept(int uffd) ABSL_LOCKS_EXCLUDED(mu_);
   void CheckMessages(size_t index);
   // The messages that were read and not applied.
   void ForEachMessage(size_t index,
@@ -199,6 +202,7 @@ class SessionJournal {
   std::vector<size_t> free_ ABSL_GUARDED_BY(mu_);  // Below `used_`.
   size_t used_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t next_sequence_ ABSL_GUARDED_BY(mu_) = 1;
+  absl::flat_hash_set<int> kept_children_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace pagelift

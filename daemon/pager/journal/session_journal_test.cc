@@ -177,8 +177,15 @@ TEST_F(KeptJournalTest, AChildIsKeptBeforeAnythingElseIsDoneWithIt) {
   const int uffd = NewDescriptor();
   journal_->KeepChild(uffd);
   EXPECT_EQ(Told(), absl::StrCat("+", uffd));
-  // The manager knows that it is the same.
   auto space = journal_->Add(SpaceOf(uffd), SpaceLayout());
+  EXPECT_EQ(Told(), "");  // It is there already.
+  space->BeginClosing();
+  EXPECT_EQ(Told(), absl::StrCat("-", uffd));
+}
+
+TEST_F(KeptJournalTest, AChildThatCannotBeEnteredIsNotKept) {
+  const int uffd = NewDescriptor();
+  journal_->KeepChild(uffd);
   EXPECT_EQ(Told(), absl::StrCat("+", uffd));
   journal_->ForgetChild(uffd);
   EXPECT_EQ(Told(), absl::StrCat("-", uffd));

@@ -8,7 +8,6 @@
 
 #include <memory>
 #include <thread>
-#include <utility>
 
 #include "daemon/pager/holder/holder_page.h"
 #include "gtest/gtest.h"

@@ -7,7 +7,6 @@ import signal
 from pathlib import Path
 
 from bad_inputs.spoiling import make_another
-from harness import tools
 from harness.namespaces import Failed
 from harness.setting import Setting
 from harness.waiting import wait_until
@@ -37,10 +36,7 @@ class Replicas:
         self.session = json.loads(result.said.splitlines()[-1])["session"]
 
     def status(self) -> dict:
-        told = self.s.run(tools.pagelift("pagelift"), "status", "--json",
-                          "--control", self.s.control, self.session)
-        [status] = json.loads(told.said)["sessions"]
-        return status
+        return self.s.session_status(self.session)
 
     def stop(self) -> None:
         stop(self.first)

@@ -41,8 +41,7 @@ def damaged_page_is_never_read(s: Setting) -> str:
     result = s.restore_and_run(s.images, "--source", url, "--json")
     session = json.loads(result.said.splitlines()[-1])["session"]
     s.expect_death_at_next_touch()
-    told = _run(s, "status", "--json", "--control", str(s.control), session)
-    [status] = json.loads(told.said)["sessions"]
+    status = s.session_status(session)
     if status["pages_lost"] != 2 or "sealed" not in status["trouble"]:
         raise Failed(f"it does not tell: {status}")
     s.reset()

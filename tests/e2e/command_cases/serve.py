@@ -69,9 +69,7 @@ def serve_has_room_for_others(s: Setting) -> str:
             or told["same_client_is_served"]
             or not told["same_client_is_served_later"]):
         raise Failed(f"{told}")
-    verified = s.run(tools.pagelift("pagelift"), "verify", url)
-    if verified.code != 0:
-        raise Failed(f"afterwards: {verified}")
+    s.run(tools.pagelift("pagelift"), "verify", url).expect(0)
     if server.log.read_text().count("may not have more") != 1:
         raise Failed(f"the log does not tell once: {server.log.read_text()}")
     stop(server)

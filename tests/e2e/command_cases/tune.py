@@ -14,14 +14,14 @@ _A_WHILE = 0.3  # Of which a restore of 8 MiB takes a fraction.
 def off_until_tuned(s: Setting) -> str:
     """Only what is touched comes, and stays so; then, tuned, the rest."""
     session = _restore(s, "--prefetch", "off")
-    missing = _status(s, session)["pages_missing"]
+    missing = s.session_status(session)["pages_missing"]
     time.sleep(_A_WHILE)
-    later = _status(s, session)
+    later = s.session_status(session)
     if later["prefetch"] != "off" or later["state"] != "draining":
         raise Failed(f"not as it was told: {later}")
     if not missing or later["pages_missing"] != missing:
         raise Failed(f"{missing} pages were missing, then {later}")
-    _expect(_tune(s, session, "--prefetch", "full"), 0)
+    _tune(s, session, "--prefetch", "full").expect(0)
     _wait_for_completion(s, session)
     return f"{missing} pages waited, {s.verify()}"
 
@@ -30,11 +30,11 @@ def off_is_enough_for_who_touches_everything(s: Setting) -> str:
     """Faults alone bring all, and the session ends."""
     session = _restore(s, "--prefetch", "off")
     said = s.verify()
-    status = _status(s, session)
+    status = s.session_status(session)
     # Pages that nobody reads, such as those of libraries, may be missing yet.
     if status["demand_fetches"] < 1000:
         raise Failed(f"who brought the rest? {status}")
-    _expect(_tune(s, session, "--prefetch", "full"), 0)
+    _tune(s, session, "--prefetch", "full").expect(0)
     _wait_for_completion(s, session)
     return f"{said}, {status['demand_fetches']} fetched by demand"
 
@@ -59,7 +59,7 @@ def complete_ends_off(s: Setting) -> str:
     session = _restore(s, "--prefetch", "off")
     done = s.run(tools.pagelift("pagelift"), "complete", "--control",
                  s.control, session)
-    _expect(done, 0)
+    done.expect(0)
     return f"{done.said.splitlines()[0]}, {s.verify()}"
 
 
@@ -82,13 +82,13 @@ def tune_says_what_is_wrong(s: Setting) -> str:
             (("--prefetch", "full"), 2, "SESSION"),
             (("s999", "--prefetch", "full"), 1, "s999")):
         result = _tune(s, *arguments)
-        _expect(result, code)
+        result.expect(code)
         if word not in result.said:
             raise Failed(f"{arguments}: {result}")
         said.append(result.said.splitlines()[0])
     waiting = s.restore_and_run(s.images, "--prefetch", "off", "--wait")
-    _expect(waiting, 2)
-    _expect(_tune(s, session, "--prefetch", "full"), 0)
+    waiting.expect(2)
+    _tune(s, session, "--prefetch", "full").expect(0)
     _wait_for_completion(s, session)
     s.verify()
     return "; ".join([*said, waiting.said.splitlines()[0]])
@@ -96,7 +96,7 @@ def tune_says_what_is_wrong(s: Setting) -> str:
 
 def _restore(s: Setting, *options: str) -> str:
     result = s.restore_and_run(s.images, "--source", s.url, "--json", *options)
-    _expect(result, 0)
+    result.expect(0)
     return str(json.loads(result.said.splitlines()[-1])["session"])
 
 
@@ -105,25 +105,12 @@ def _tune(s: Setting, *arguments: str) -> Result:
                  *arguments)
 
 
-def _status(s: Setting, session: str) -> dict:
-    result = s.run(tools.pagelift("pagelift"), "status", "--json", "--control",
-                   s.control, session)
-    _expect(result, 0)
-    [status] = json.loads(result.said)["sessions"]
-    return status
-
-
 def _wait_for_completion(s: Setting, session: str) -> dict:
     def complete() -> dict | None:
-        status = _status(s, session)
+        status = s.session_status(session)
         return status if status["state"] == "complete" else None
 
     return wait_until(f"session {session} being complete", complete)
-
-
-def _expect(result: Result, code: int) -> None:
-    if result.code != code:
-        raise Failed(f"expected {code}: {result}")
 
 
 CASES = [off_until_tuned, off_is_enough_for_who_touches_everything,

@@ -4,7 +4,6 @@ good."""
 import json
 import signal
 
-from harness import tools
 from harness.namespaces import Failed
 from harness.setting import Setting
 from harness.waiting import wait_until
@@ -41,9 +40,7 @@ def _dies_of(s: Setting, action: str) -> str:
     server.send_signal(signal.SIGKILL)
     wait_until("the server's end", lambda: server.exit_code() is not None)
     s.expect_death_at_next_touch()
-    told = s.run(tools.pagelift("pagelift"), "status", "--json", "--control",
-                 s.control, session)
-    [status] = json.loads(told.said)["sessions"]
+    status = s.session_status(session)
     if f"given up ({action})" not in status["trouble"]:
         raise Failed(f"it does not tell: {status}")
     return status["trouble"]

@@ -19,11 +19,11 @@ def workingset_of_a_directory(s: Setting) -> str:
     images = s.copy("recorded")
     file = _keep(s, images)
     told = _expect_both(s, f"criu:{images}")
-    _expect(_run(s, "drop", f"criu:{images}"), 0, "recordings dropped: 2")
+    _run(s, "drop", f"criu:{images}").expect(0, "recordings dropped: 2")
     if file.exists():
         raise Failed(f"{file} is still there")
-    _expect(_run(s, "show", f"criu:{images}"), 0, "no recordings")
-    _expect(_run(s, "drop", f"criu:{images}"), 0, "recordings dropped: 0")
+    _run(s, "show", f"criu:{images}").expect(0, "no recordings")
+    _run(s, "drop", f"criu:{images}").expect(0, "recordings dropped: 0")
     return told
 
 
@@ -32,30 +32,30 @@ def workingset_of_a_server(s: Setting) -> str:
     file = _keep(s, images)
     with s.serving("recorded", images) as url:
         _expect_both(s, url)
-        _expect(_run(s, "drop", url), 1, "without --keep-working-sets")
+        _run(s, "drop", url).expect(1, "without --keep-working-sets")
     with s.serving("recorded", images, "--keep-working-sets") as url:
         told = _expect_both(s, url)
-        _expect(_run(s, "drop", url), 0, "recordings dropped: 2")
+        _run(s, "drop", url).expect(0, "recordings dropped: 2")
         if file.exists():
             raise Failed(f"{file} is still there")
-        _expect(_run(s, "show", url), 0, "no recordings")
+        _run(s, "show", url).expect(0, "no recordings")
     return told
 
 
 def workingset_of_nothing(s: Setting) -> str:
     """What is no source, and sources that are not there."""
-    _expect(s.run(tools.pagelift("pagelift"), "workingset"), 2, "Usage:")
-    _expect(_run(s, "record", s.url), 2, 'no command "record"')
+    s.run(tools.pagelift("pagelift"), "workingset").expect(2, "Usage:")
+    _run(s, "record", s.url).expect(2, 'no command "record"')
     for command in ("show", "drop"):
-        _expect(_run(s, command), 2, "SOURCE")
-        _expect(_run(s, command, "ftp://host/x"), 2,
-                "expected criu:DIR or grpc://HOST:PORT/NAME")
-        _expect(_run(s, command, f"criu:{s.folder}/nowhere"), 1,
-                "No such file or directory")
-        _expect(_run(s, command, s.url + "-of-another-day"), 1,
-                "no image \"checkpoint-of-another-day\"")
+        _run(s, command).expect(2, "SOURCE")
+        _run(s, command, "ftp://host/x").expect(
+            2, "expected criu:DIR or grpc://HOST:PORT/NAME")
+        _run(s, command, f"criu:{s.folder}/nowhere").expect(
+            1, "No such file or directory")
+        _run(s, command, s.url + "-of-another-day").expect(
+            1, "no image \"checkpoint-of-another-day\"")
         gone = _run(s, command, "grpc://127.0.0.1:9/checkpoint")
-        _expect(gone, 1, "is pagelift-server running there")
+        gone.expect(1, "is pagelift-server running there")
     return gone.said.strip()
 
 
@@ -67,12 +67,12 @@ def workingset_that_is_damaged(s: Setting) -> str:
     with s.serving("damaged", images) as url:
         for source in (f"criu:{images}", url):
             result = _run(s, "show", source)
-            _expect(result, 0, "no recordings")
-            _expect(result, 0, "! ", f"{working_sets.NAME} is ignored",
-                    "it is damaged")
+            result.expect(0, "no recordings")
+            result.expect(0, "! ", f"{working_sets.NAME} is ignored",
+                          "it is damaged")
     working_sets.write(images, "c0ffee", [_NEWEST])
-    _expect(_run(s, "show", f"criu:{images}"), 0, "it is of another checkpoint")
-    _expect(_run(s, "drop", f"criu:{images}"), 0, "recordings dropped: 0")
+    _run(s, "show", f"criu:{images}").expect(0, "it is of another checkpoint")
+    _run(s, "drop", f"criu:{images}").expect(0, "recordings dropped: 0")
     if file.exists():
         raise Failed(f"{file} is still there")
     return result.said.splitlines()[-1]
@@ -85,7 +85,7 @@ def workingset_beside_a_restore(s: Setting) -> str:
     with s.serving("recorded", images) as url:
         for source in ([], ["--source", url]):
             result = s.restore_and_run(images, *source, "--wait")
-            _expect(result, 0)
+            result.expect(0)
             told = s.verify()
             s.reset()
     return told
@@ -97,10 +97,10 @@ def workingset_of_a_restore(s: Setting) -> str:
     with s.serving("recorded", images, "--keep-working-sets") as url:
         told = []
         for options in (["--record"], []):
-            _expect(s.restore_and_run(images, "--source", url, *options), 0)
+            s.restore_and_run(images, "--source", url, *options).expect(0)
             told.append(s.verify())
-            _expect(s.run(tools.pagelift("pagelift"), "complete", "--control",
-                          s.control), 0)
+            s.run(tools.pagelift("pagelift"), "complete", "--control",
+                  s.control).expect(0)
             s.reset()
         kept = wait_until("a recording", lambda: _recordings(s, url))
     if len(kept) != 1 or kept[0]["pages"] < 1000:
@@ -109,16 +109,16 @@ def workingset_of_a_restore(s: Setting) -> str:
 
 
 def _recordings(s: Setting, source: str) -> list[dict]:
-    return json.loads(_expect(_run(s, "show", "--json", source),
-                              0))["recordings"]
+    shown = _run(s, "show", "--json", source).expect(0)
+    return json.loads(shown)["recordings"]
 
 
 def workingset_help(s: Setting) -> str:
-    _expect(_run(s, "--help"), 0, "show", "drop")
+    _run(s, "--help").expect(0, "show", "drop")
     for command in ("show", "drop"):
         result = _run(s, command, "--help")
-        _expect(result, 0, f"Usage: pagelift workingset {command}", "Examples:",
-                f"pagelift workingset {command} criu:/ckpt")
+        result.expect(0, f"Usage: pagelift workingset {command}", "Examples:",
+                      f"pagelift workingset {command} criu:/ckpt")
     return result.said.splitlines()[0]
 
 
@@ -136,11 +136,11 @@ def _expect_both(s: Setting, source: str) -> str:
         "ignored": "",
         "recordings": [{"pages": r.pages, "kept_unix_seconds": r.kept}
                        for r in (_NEWEST, _OLDER)]}
-    told = json.loads(_expect(_run(s, "show", "--json", source), 0))
+    told = json.loads(_run(s, "show", "--json", source).expect(0))
     if told != wanted:
         raise Failed(f"{told}; wanted {wanted}")
-    table = _expect(_run(s, "show", source), 0, "120.0 KiB", "80.0 KiB",
-                    "20.0 KiB")
+    table = _run(s, "show", source).expect(
+        0, "120.0 KiB", "80.0 KiB", "20.0 KiB")
     if not re.search(r"^newest +30 .*% +2023-11-1\d \d\d:\d\d:20$", table,
                      re.MULTILINE):
         raise Failed(f"when and how much?\n{table}")
@@ -149,20 +149,11 @@ def _expect_both(s: Setting, source: str) -> str:
 
 def _inspected(s: Setting) -> dict:
     result = s.run(tools.pagelift("pagelift"), "inspect", "--json", s.images)
-    return json.loads(_expect(result, 0))
+    return json.loads(result.expect(0))
 
 
 def _run(s: Setting, *arguments: str) -> Result:
     return s.run(tools.pagelift("pagelift"), "workingset", *arguments)
-
-
-def _expect(result: Result, code: int, *words: str) -> str:
-    if result.code != code:
-        raise Failed(f"exit code {result.code}, not {code}: {result.said}")
-    for word in words:
-        if word not in result.said:
-            raise Failed(f"does not say {word!r}: {result.said}")
-    return result.said
 
 
 CASES = [workingset_of_a_directory, workingset_of_a_server,

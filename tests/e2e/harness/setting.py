@@ -2,6 +2,7 @@
 what they have at hand, and what they bring back."""
 
 import contextlib
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,10 +26,14 @@ class Result:
     code: int
     said: str
 
-    def expect(self, code: int, text: str = "") -> None:
-        if self.code != code or text not in self.said:
-            raise Failed(f"exit code {self.code} instead of {code}, or not "
-                         f"'{text}': {self.said}")
+    def expect(self, code: int, *words: str) -> str:
+        """Returns what was said; raises if that is not all of `words`."""
+        if self.code != code:
+            raise Failed(f"exit code {self.code}, not {code}: {self.said}")
+        for word in words:
+            if word not in self.said:
+                raise Failed(f"does not say {word!r}: {self.said}")
+        return self.said
 
 
 class Setting:
@@ -121,6 +126,14 @@ class Setting:
 
     def criu_restore(self, work: Path, images: Path | None = None) -> Result:
         return self.run(*criu_restore_command(images or self.images, work))
+
+    def session_status(self, session: str) -> dict:
+        """What `pagelift status` tells of it."""
+        result = self.run(tools.pagelift("pagelift"), "status", "--json",
+                          "--control", self.control, session)
+        result.expect(0)
+        [status] = json.loads(result.said)["sessions"]
+        return status
 
     def running(self) -> frozenset[int]:
         return self.guest.pids_called(self.workload.comm)
