@@ -40,6 +40,17 @@ std::string Shown(absl::string_view name) {
   return name.size() > kMaxNameShown ? shown + "..." : shown;
 }
 
+// Which checkpoint lies in a directory: a dump writes its inventory last.
+// kNotFound: none does.
+absl::StatusOr<FileIdentity> IdentityOf(int directory) {
+  absl::StatusOr<FileIdentity> identity =
+      FileIdentity::Of(directory, "inventory.img");
+  if (absl::IsNotFound(identity.status())) {
+    return absl::NotFoundError("no inventory.img: not a checkpoint");
+  }
+  return identity;
+}
+
 // Opens `path` below `root`; EXDEV if it leads out, by ".." or by a link.
 int OpenBeneath(int root, const std::string& path) {
   open_how how = {};
@@ -99,7 +110,7 @@ ImageDirectoryCatalog::Create(NamedDirectories named, std::string root) {
   if (!root.empty()) {
     root_fd.reset(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!root_fd.valid()) return SysError("open ", root);
-    if (DirectoryIdentity::Of(root_fd.get()).ok()) {
+    if (IdentityOf(root_fd.get()).ok()) {
       return absl::InvalidArgumentError(
           absl::StrCat(root, " is itself a checkpoint: give it a name by ",
                        "--image NAME=", root));
@@ -179,8 +190,7 @@ void ImageDirectoryCatalog::KeepOpen(std::shared_ptr<const PageStore> store) {
 absl::StatusOr<std::shared_ptr<const PageStore>> ImageDirectoryCatalog::Open(
     const std::string& name) {
   ASSIGN_OR_RETURN(UniqueFd directory, OpenDirectory(name));
-  absl::StatusOr<DirectoryIdentity> identity =
-      DirectoryIdentity::Of(directory.get());
+  absl::StatusOr<FileIdentity> identity = IdentityOf(directory.get());
   if (!identity.ok()) {
     // A directory above checkpoints is no image; a named one should be.
     if (named_.count(name) == 0 && absl::IsNotFound(identity.status())) {

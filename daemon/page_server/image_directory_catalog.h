@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
-#include "daemon/page_server/directory_identity.h"
+#include "lib/base/file_identity.h"
 #include "lib/base/unique_fd.h"
 #include "lib/source/page_store.h"
 #include "lib/transport/image_catalog.h"
@@ -50,7 +50,7 @@ class ImageDirectoryCatalog : public ImageCatalog {
   // The latest store of one image.
   struct Entry {
     absl::Mutex mu;  // Held while it is opened.
-    DirectoryIdentity identity ABSL_GUARDED_BY(mu);
+    FileIdentity identity ABSL_GUARDED_BY(mu);
     std::weak_ptr<const PageStore> store ABSL_GUARDED_BY(mu);
   };
 

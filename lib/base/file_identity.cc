@@ -1,29 +1,24 @@
-#include "daemon/page_server/directory_identity.h"
+#include "lib/base/file_identity.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-
-#include <cerrno>
 
 #include "lib/base/sys_error.h"
 
 namespace pagelift {
 namespace {
 
-constexpr char kInventory[] = "inventory.img";
 constexpr int64_t kNanosPerSecond = 1000000000;
 
 }  // namespace
 
-absl::StatusOr<DirectoryIdentity> DirectoryIdentity::Of(int directory) {
+absl::StatusOr<FileIdentity> FileIdentity::Of(int directory,
+                                              const std::string& path) {
   struct stat info;
-  if (fstatat(directory, kInventory, &info, 0) != 0) {
-    if (errno == ENOENT) {
-      return absl::NotFoundError("no inventory.img: not a checkpoint");
-    }
-    return SysError("stat of inventory.img");
+  if (fstatat(directory, path.c_str(), &info, 0) != 0) {
+    return SysError("stat of ", path);
   }
-  DirectoryIdentity identity;
+  FileIdentity identity;
   identity.device = info.st_dev;
   identity.inode = info.st_ino;
   identity.mtime_ns =
