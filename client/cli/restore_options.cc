@@ -1,25 +1,29 @@
 #include "client/cli/restore_options.h"
 
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "lib/base/command_line.h"
 #include "lib/base/status_macros.h"
 #include "lib/prefetch/prefetch_option.h"
+#include "lib/transport/source_flags.h"
 
 namespace pagelift {
 
 std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
                                        RestoreOptions* options) {
+  SourceFlags source_flags;
   CommandLine line("pagelift restore",
                    "Starts a CRIU checkpoint before its memory has arrived.");
   line.Add({"images", 'D', "DIR", "the checkpoint; its pages may be elsewhere",
             &options->images});
   line.Add({"source", 0, "URL",
             "where the pages are: criu:DIR or "
-            "grpc://HOST:PORT[,HOST:PORT...]/NAME; default: "
+            "grpc[s]://HOST:PORT[,HOST:PORT...]/NAME; default: "
             "the checkpoint itself",
             &options->source});
+  source_flags.AddTo(line);
   line.Add({"work-dir", 'W', "DIR",
             "where criu's log and the socket go; default: a fresh directory "
             "that is removed, or kept if criu failed",
@@ -65,13 +69,14 @@ std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
       "memory), 2 wrong usage.\n\n"
       "Examples:\n"
       "  pagelift restore --images /ckpt\n"
-      "  pagelift restore --images /ckpt --source grpc://10.0.0.2:7077/redis "
+      "  pagelift restore --images /ckpt --source grpcs://10.0.0.2:7077/redis "
       "--wait\n"
       "  pagelift restore --images /ckpt --json -- --tcp-established "
       "--shell-job\n");
   if (std::optional<int> exit_code = line.ParseOrExitCode(argc, argv)) {
     return exit_code;
   }
+  options->source = source_flags.AppliedTo(std::move(options->source));
   if (options->images.empty()) {
     return line.Complain("--images DIR is needed: the checkpoint to restore");
   }

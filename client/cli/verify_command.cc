@@ -15,6 +15,7 @@
 #include "lib/base/status_macros.h"
 #include "lib/memory/page.h"
 #include "lib/transport/grpc_lifetime.h"
+#include "lib/transport/source_flags.h"
 
 namespace pagelift {
 namespace {
@@ -110,11 +111,14 @@ int VerifyCommand(int argc, const char* const argv[]) {
   std::string source;
   std::string other;
   bool json = false;
+  SourceFlags flags;
   CommandLine line(
       "pagelift verify",
       "Reads every page that a pager would bring, and compares copies.");
   line.Add({"json", 0, "", "one JSON object instead of text", &json});
-  line.AddPositional({"SOURCE", "criu:DIR or grpc://HOST:PORT/NAME", &source});
+  flags.AddTo(line);
+  line.AddPositional(
+      {"SOURCE", "criu:DIR or grpc[s]://HOST:PORT/NAME", &source});
   line.AddPositional({"[OTHER]", "another copy of it", &other});
   line.Examples(
       "Exit codes: 0 every page is there, and no page differs; 1 not so, or "
@@ -122,13 +126,13 @@ int VerifyCommand(int argc, const char* const argv[]) {
       "could not be found out; 2 wrong usage.\n\n"
       "Examples:\n"
       "  pagelift verify criu:/ckpt/redis\n"
-      "  pagelift verify criu:/ckpt/redis grpc://10.0.0.2:7077/redis\n");
+      "  pagelift verify criu:/ckpt/redis grpcs://10.0.0.2:7077/redis\n");
   if (std::optional<int> exit_code = line.ParseOrExitCode(argc, argv)) {
     return *exit_code;
   }
   KeepGrpcToTheEnd();
-  std::vector<std::string> urls = {source};
-  if (!other.empty()) urls.push_back(other);
+  std::vector<std::string> urls = {flags.AppliedTo(source)};
+  if (!other.empty()) urls.push_back(flags.AppliedTo(other));
   const absl::StatusOr<bool> whole = VerifyAll(urls, json);
   if (!whole.ok()) {
     fprintf(stderr, "pagelift verify: %s\n",

@@ -1,11 +1,14 @@
 #include "client/cli/working_set_place.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "lib/base/status_macros.h"
 #include "lib/image/checkpoint_image.h"
+#include "lib/transport/endpoint.h"
 #include "lib/transport/grpc_lifetime.h"
+#include "lib/transport/source_endpoints.h"
 #include "lib/workingset/combine_recordings.h"
 
 namespace pagelift {
@@ -43,9 +46,10 @@ absl::StatusOr<WorkingSetPlace> WorkingSetPlace::Open(const SourceUrl& source) {
         "every page server keeps what it was told of restores: name one");
   }
   KeepGrpcToTheEnd();
+  ASSIGN_OR_RETURN(const std::vector<Endpoint> endpoints, EndpointsOf(source));
   ASSIGN_OR_RETURN(
       std::unique_ptr<RemoteSource> server,
-      RemoteSource::Open(source.addresses[0], source.image, kOpenDeadline));
+      RemoteSource::Open(endpoints[0], source.image, kOpenDeadline));
   std::string content_id = server->description().content_id;
   const PageCount image_pages = server->description().page_count;
   return WorkingSetPlace(std::move(content_id), image_pages, std::move(server));

@@ -10,6 +10,7 @@
 #include "client/cli/working_set_report.h"
 #include "lib/base/command_line.h"
 #include "lib/base/status_macros.h"
+#include "lib/transport/source_flags.h"
 #include "lib/transport/source_url.h"
 
 namespace pagelift {
@@ -27,11 +28,33 @@ constexpr char kUsage[] =
     "`pagelift workingset COMMAND --help` tells more.\n\n"
     "Examples:\n"
     "  pagelift workingset show criu:/ckpt\n"
-    "  pagelift workingset drop grpc://10.0.0.2:7077/redis\n";
+    "  pagelift workingset drop grpcs://10.0.0.2:7077/redis\n";
 
 // What is to be told about a working set, on stdout.
-absl::StatusOr<std::string> Show(const SourceUrl& source, bool json) {
-  ASSIGN_OR_RETURN(const WorkingSetPlace place, WorkingSetPlace::Open(source));
+// The command line's SOURCE, with its flags.
+class Source {
+ public:
+  explicit Source(CommandLine& line) {
+    flags_.AddTo(line);
+    line.AddPositional({"SOURCE",
+                        "criu:DIR or grpc[s]://HOST:PORT/NAME, as of a restore",
+                        [this](const std::string& url) -> absl::Status {
+                          url_ = url;
+                          return SourceUrl::Parse(url).status();
+                        }});
+  }
+  absl::StatusOr<SourceUrl> Parsed() const {
+    return SourceUrl::Parse(flags_.AppliedTo(url_));
+  }
+
+ private:
+  SourceFlags flags_;
+  std::string url_;
+};
+
+absl::StatusOr<std::string> Show(const Source& source, bool json) {
+  ASSIGN_OR_RETURN(const SourceUrl url, source.Parsed());
+  ASSIGN_OR_RETURN(const WorkingSetPlace place, WorkingSetPlace::Open(url));
   ASSIGN_OR_RETURN(const WorkingSetSummary working_set, place.Summary());
   return json ? WorkingSetJson(working_set, place.content_id(),
                                place.image_pages())
@@ -39,20 +62,12 @@ absl::StatusOr<std::string> Show(const SourceUrl& source, bool json) {
                                 absl::LocalTimeZone());
 }
 
-absl::StatusOr<std::string> Drop(const SourceUrl& source) {
-  ASSIGN_OR_RETURN(const WorkingSetPlace place, WorkingSetPlace::Open(source));
+absl::StatusOr<std::string> Drop(const Source& source) {
+  ASSIGN_OR_RETURN(const SourceUrl url, source.Parsed());
+  ASSIGN_OR_RETURN(const WorkingSetPlace place, WorkingSetPlace::Open(url));
   ASSIGN_OR_RETURN(const WorkingSetSummary before, place.Summary());
   RETURN_IF_ERROR(place.Drop());
   return absl::StrCat("recordings dropped: ", before.recordings.size(), "\n");
-}
-
-void AddSource(CommandLine* line, SourceUrl* source) {
-  line->AddPositional({"SOURCE",
-                       "criu:DIR or grpc://HOST:PORT/NAME, as of a restore",
-                       [source](const std::string& url) -> absl::Status {
-                         ASSIGN_OR_RETURN(*source, SourceUrl::Parse(url));
-                         return absl::OkStatus();
-                       }});
 }
 
 // Prints what came of a command; main()'s result.
@@ -67,15 +82,14 @@ int Tell(const char* command, const absl::StatusOr<std::string>& said) {
 }
 
 int ShowCommand(int argc, const char* const argv[]) {
-  SourceUrl source;
   bool json = false;
   CommandLine line(kShow, "Tells what is kept of a checkpoint's restores.");
   line.Add({"json", 0, "", "one JSON object instead of a table", &json});
-  AddSource(&line, &source);
+  const Source source(line);
   line.Examples(
       "Examples:\n"
       "  pagelift workingset show criu:/ckpt\n"
-      "  pagelift workingset show --json grpc://10.0.0.2:7077/redis\n");
+      "  pagelift workingset show --json grpcs://10.0.0.2:7077/redis\n");
   if (std::optional<int> exit_code = line.ParseOrExitCode(argc, argv)) {
     return *exit_code;
   }
@@ -83,17 +97,16 @@ int ShowCommand(int argc, const char* const argv[]) {
 }
 
 int DropCommand(int argc, const char* const argv[]) {
-  SourceUrl source;
   CommandLine line(kDrop,
                    "Forgets what is kept of a checkpoint's restores, as when "
                    "the process\nwill be used in another way.");
-  AddSource(&line, &source);
+  const Source source(line);
   line.Examples(
       "A page server does so only if it was started with "
       "--keep-working-sets.\n\n"
       "Examples:\n"
       "  pagelift workingset drop criu:/ckpt\n"
-      "  pagelift workingset drop grpc://10.0.0.2:7077/redis\n");
+      "  pagelift workingset drop grpcs://10.0.0.2:7077/redis\n");
   if (std::optional<int> exit_code = line.ParseOrExitCode(argc, argv)) {
     return *exit_code;
   }

@@ -13,9 +13,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "lib/base/log.h"
@@ -27,18 +25,10 @@ namespace pagelift {
 namespace {
 
 constexpr size_t kMaxNameLength = 1024;
-// Of names, in an error; of a name that somebody sent.
-constexpr size_t kMaxNamesShown = 20;
-constexpr size_t kMaxNameShown = 100;
 // How deep below the root checkpoints are looked for.
 constexpr int kMaxDepth = 16;
 // Images that stay open although no client uses them.
 constexpr size_t kMaxRecent = 64;
-
-std::string Shown(absl::string_view name) {
-  std::string shown = absl::CEscape(name.substr(0, kMaxNameShown));
-  return name.size() > kMaxNameShown ? shown + "..." : shown;
-}
 
 // Which checkpoint lies in a directory: a dump writes its inventory last.
 // kNotFound: none does.
@@ -89,7 +79,8 @@ void FindCheckpoints(const std::string& root, std::vector<std::string>* names) {
 
 absl::Status CheckImageName(absl::string_view name) {
   const bool printable = std::all_of(name.begin(), name.end(), [](char c) {
-    return absl::ascii_isprint(static_cast<unsigned char>(c));
+    // A '?' begins the options of a source's URL.
+    return absl::ascii_isprint(static_cast<unsigned char>(c)) && c != '?';
   });
   bool plain = !name.empty() && name.size() <= kMaxNameLength && printable;
   for (absl::string_view part : absl::StrSplit(name, '/')) {
@@ -97,8 +88,9 @@ absl::Status CheckImageName(absl::string_view name) {
   }
   if (plain) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
-      "\"", Shown(name), "\" cannot be the name of an image: printable ASCII, ",
-      "no '/' at either end, no empty, \".\" or \"..\" part"));
+      QuotedImageName(name),
+      " cannot be the name of an image: printable ASCII, ",
+      "no '?', no '/' at either end, no empty, \".\" or \"..\" part"));
 }
 
 absl::StatusOr<std::unique_ptr<ImageDirectoryCatalog>>
@@ -136,13 +128,7 @@ std::vector<std::string> ImageDirectoryCatalog::Names() const {
 }
 
 absl::Status ImageDirectoryCatalog::NoSuchImage(const std::string& name) const {
-  std::vector<std::string> names = Names();
-  const size_t more = names.size() - std::min(names.size(), kMaxNamesShown);
-  names.resize(names.size() - more);
-  return absl::NotFoundError(absl::StrCat(
-      "no image \"", Shown(name), "\"; there ",
-      names.empty() ? "is none" : "is: ", absl::StrJoin(names, ", "),
-      more == 0 ? "" : absl::StrCat(", and ", more, " more")));
+  return NoSuchImageError(name, Names());
 }
 
 std::string ImageDirectoryCatalog::PathOf(const std::string& name) const {
@@ -163,8 +149,8 @@ absl::StatusOr<UniqueFd> ImageDirectoryCatalog::OpenDirectory(
   UniqueFd fd(OpenBeneath(root_fd_.get(), name));
   if (fd.valid()) return fd;
   if (errno == EXDEV) {
-    LOG(Warning) << "refused image " << Shown(name) << ": it leads out of "
-                 << root_;
+    LOG(Warning) << "refused image " << QuotedImageName(name)
+                 << ": it leads out of " << root_;
   } else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP) {
     return SysError("image ", name, ": open ", PathOf(name));
   }

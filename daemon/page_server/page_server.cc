@@ -1,5 +1,7 @@
 #include "daemon/page_server/page_server.h"
 
+#include <utility>
+
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -13,21 +15,22 @@ constexpr char kServiceName[] = "pagelift.v1.PageServer";
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PageServer>> PageServer::Start(
-    const std::string& address, ImageCatalog& catalog, KeepWorkingSets keep,
-    size_t most) {
-  std::unique_ptr<PageServer> server(new PageServer(catalog, keep));
+    const std::string& address, ImageAccess images, Options options) {
+  std::unique_ptr<PageServer> server(new PageServer(images, options.keep));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   ASSIGN_OR_RETURN(server->server_,
-                   DoorServer::Start(address, server->service_, builder, most));
+                   DoorServer::Start(address, server->service_, builder,
+                                     std::move(options.tls),
+                                     options.connections_per_client));
   server->server_->grpc_server().GetHealthCheckService()->SetServingStatus(
       kServiceName, true);
   return server;
 }
 
-PageServer::PageServer(ImageCatalog& catalog, KeepWorkingSets keep)
-    : service_(catalog, keep) {}
+PageServer::PageServer(ImageAccess images, KeepWorkingSets keep)
+    : service_(images, keep) {}
 
 PageServer::~PageServer() {
   if (server_ != nullptr) Stop(absl::ZeroDuration());

@@ -7,8 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "lib/tls/tls_credentials.h"
 #include "lib/transport/door_server.h"
-#include "lib/transport/image_catalog.h"
+#include "lib/transport/image_access.h"
 #include "lib/transport/page_door.h"
 #include "lib/transport/page_service.h"
 #include "lib/workingset/working_set.h"
@@ -22,13 +23,20 @@ namespace pagelift {
 // Thread-safe. Serves from Start() on.
 class PageServer {
  public:
-  // `catalog` must outlive the server. The error says why `address` (HOST:PORT
-  // or unix:PATH, port 0 for any) cannot be had. A client has at most `most`
-  // connections at a time.
+  struct Options {
+    KeepWorkingSets keep = KeepWorkingSets::kNo;
+    std::shared_ptr<TlsCredentials> tls;  // Null: plain text.
+    size_t connections_per_client = PageDoor::kMostOfAClient;
+  };
+
+  // The error says why `address` (HOST:PORT or unix:PATH, port 0 for any)
+  // cannot be had.
   static absl::StatusOr<std::unique_ptr<PageServer>> Start(
-      const std::string& address, ImageCatalog& catalog,
-      KeepWorkingSets keep = KeepWorkingSets::kNo,
-      size_t most = PageDoor::kMostOfAClient);
+      const std::string& address, ImageAccess images, Options options);
+  static absl::StatusOr<std::unique_ptr<PageServer>> Start(
+      const std::string& address, ImageAccess images) {
+    return Start(address, images, Options());
+  }
   // As Stop() with no time to lose.
   ~PageServer();
 
@@ -40,7 +48,7 @@ class PageServer {
   void Stop(absl::Duration deadline);
 
  private:
-  PageServer(ImageCatalog& catalog, KeepWorkingSets keep);
+  PageServer(ImageAccess images, KeepWorkingSets keep);
 
   PageService service_;
   std::unique_ptr<DoorServer> server_;  // Last: calls the service.

@@ -4,12 +4,14 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "daemon/page_server/image_directory_catalog.h"
 #include "lib/base/command_line.h"
 #include "lib/base/status_macros.h"
 #include "lib/process/service.h"
+#include "lib/transport/socket_address.h"
 
 namespace pagelift {
 namespace {
@@ -17,7 +19,8 @@ namespace {
 constexpr char kExamples[] =
     "Examples:\n"
     "  pagelift-server --image redis=/var/lib/ckpt/redis\n"
-    "  pagelift-server --listen 10.0.0.2:7077 --root /var/lib/ckpt\n"
+    "  pagelift-server --listen 0.0.0.0:7077 --root /var/lib/ckpt \\\n"
+    "      --tls /etc/pagelift/tls --policy /etc/pagelift/policy\n"
     "  pagelift-server --listen unix:/run/pagelift/pages.sock --root .\n";
 
 absl::Status AddImage(const std::string& value, PageServerOptions* options) {
@@ -57,6 +60,18 @@ std::optional<int> ParsePageServerOptions(int argc, const char* const argv[],
             "write down beside the images what restores touched first, if they "
             "send it; without it nothing is ever written",
             &options->keep_working_sets});
+  line.Add({"tls", 0, "DIR",
+            "serve over TLS, with DIR/tls.crt, tls.key, and ca.crt by which "
+            "clients have to be certified; they may change at any time",
+            &options->tls});
+  line.Add({"policy", 0, "FILE",
+            "who may open which image; without it, every client may open all "
+            "of them. It may change at any time",
+            &options->policy});
+  line.Add({"insecure", 0, "",
+            "listen in plain text where other hosts can connect: whoever is on "
+            "the way may read and change the memory of what is restored",
+            &options->insecure});
   line.Add({"connections-per-client", 0, "N",
             "how many a host may have at a time; a restore needs three "
             "(default: 1024)",
@@ -78,6 +93,19 @@ std::optional<int> ParsePageServerOptions(int argc, const char* const argv[],
   }
   if (options->images.empty() && options->root.empty()) {
     return line.Complain("nothing to serve: give --image or --root");
+  }
+  const bool local = IsLocalAddress(options->listen);
+  if (options->tls.empty() && !local && !options->insecure) {
+    return line.Complain(absl::StrCat(
+        "other hosts can reach ", options->listen,
+        ", and without TLS what they are sent is neither encrypted nor "
+        "authenticated: give --tls DIR, or --insecure"));
+  }
+  if (!options->tls.empty() && options->insecure) {
+    return line.Complain("--tls and --insecure exclude each other");
+  }
+  if (!options->tls.empty() && absl::StartsWith(options->listen, "unix:")) {
+    return line.Complain("a Unix socket has no use for --tls");
   }
   if (options->connections_per_client == 0) {
     return line.Complain("--connections-per-client must be at least 1");

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "daemon/page_server/image_directory_catalog.h"
@@ -10,8 +11,11 @@
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
 #include "lib/process/service.h"
+#include "lib/tls/tls_credentials.h"
+#include "lib/transport/access_policy.h"
 #include "lib/transport/grpc_lifetime.h"
 #include "lib/transport/grpc_log.h"
+#include "lib/transport/image_access.h"
 #include "lib/transport/socket_address.h"
 #include "lib/workingset/working_set.h"
 
@@ -32,15 +36,25 @@ absl::Status Serve(const PageServerOptions& options, StopSignals& signals) {
   KeepGrpcToTheEnd();
   ASSIGN_OR_RETURN(std::unique_ptr<ImageDirectoryCatalog> catalog,
                    ImageDirectoryCatalog::Create(options.images, options.root));
+  std::unique_ptr<AccessPolicyFile> policy;
+  if (!options.policy.empty()) {
+    ASSIGN_OR_RETURN(policy, LoadAccessPolicy(options.policy));
+  }
   CheckImages(*catalog, options);
+  PageServer::Options serving;
+  if (options.keep_working_sets) serving.keep = KeepWorkingSets::kYes;
+  serving.connections_per_client = options.connections_per_client;
+  if (!options.tls.empty()) {
+    ASSIGN_OR_RETURN(
+        serving.tls,
+        TlsCredentials::Load(options.tls, TlsCredentials::End::kServer));
+  }
   ASSIGN_OR_RETURN(
       std::unique_ptr<PageServer> server,
-      PageServer::Start(options.listen, *catalog,
-                        options.keep_working_sets ? KeepWorkingSets::kYes
-                                                  : KeepWorkingSets::kNo,
-                        options.connections_per_client));
+      PageServer::Start(options.listen, ImageAccess(*catalog, policy.get()),
+                        std::move(serving)));
   LOG(Info) << "serving on " << server->address();
-  if (!IsLocalAddress(options.listen)) {
+  if (options.insecure && !IsLocalAddress(options.listen)) {
     LOG(Warning) << "other hosts can reach " << server->address()
                  << ", and traffic is neither encrypted nor authenticated";
   }

@@ -41,7 +41,7 @@ size_t OutputQueue::size_bytes() const {
   return size;
 }
 
-absl::StatusOr<bool> OutputQueue::SendTo(int socket, int flags) {
+absl::StatusOr<bool> OutputQueue::SendBy(Sender send) {
   while (!empty()) {
     std::array<iovec, kMostPieces> vectors;
     const size_t count = std::min(kMostPieces, pieces_.size() - first_);
@@ -52,10 +52,7 @@ absl::StatusOr<bool> OutputQueue::SendTo(int socket, int flags) {
                               : copied_.data() + piece.offset;
       vectors[i] = {const_cast<void*>(start), piece.size};
     }
-    msghdr message = {};
-    message.msg_iov = vectors.data();
-    message.msg_iovlen = count;
-    const ssize_t sent = sendmsg(socket, &message, flags | MSG_NOSIGNAL);
+    const ssize_t sent = send({vectors.data(), count});
     if (sent < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
@@ -64,6 +61,15 @@ absl::StatusOr<bool> OutputQueue::SendTo(int socket, int flags) {
     Consume(static_cast<size_t>(sent));
   }
   return true;
+}
+
+absl::StatusOr<bool> OutputQueue::SendTo(int socket, int flags) {
+  return SendBy([&](absl::Span<const iovec> pieces) {
+    msghdr message = {};
+    message.msg_iov = const_cast<iovec*>(pieces.data());
+    message.msg_iovlen = pieces.size();
+    return sendmsg(socket, &message, flags | MSG_NOSIGNAL);
+  });
 }
 
 void OutputQueue::Consume(size_t bytes) {

@@ -1,11 +1,16 @@
 #ifndef PAGELIFT_LIB_HTTP2_OUTPUT_QUEUE_H_
 #define PAGELIFT_LIB_HTTP2_OUTPUT_QUEUE_H_
 
+#include <sys/types.h>
+#include <sys/uio.h>
+
 #include <cstddef>
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "lib/base/byte_span.h"
 
 namespace pagelift {
@@ -23,8 +28,13 @@ class OutputQueue {
   bool empty() const { return first_ == pieces_.size(); }
   size_t size_bytes() const;
 
-  // Sends until all is sent (true), or the socket takes no more (false; only
-  // with MSG_DONTWAIT among `flags`).
+  // As sendmsg(2): how many bytes of the pieces were taken, or -1 and errno.
+  using Sender = absl::FunctionRef<ssize_t(absl::Span<const iovec> pieces)>;
+
+  // Sends until all is sent (true), or there is no room for more: EAGAIN
+  // (false). An error has the code of errno.
+  absl::StatusOr<bool> SendBy(Sender send);
+  // The same to a socket; false only with MSG_DONTWAIT among `flags`.
   absl::StatusOr<bool> SendTo(int socket, int flags);
 
  private:

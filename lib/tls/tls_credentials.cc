@@ -1,9 +1,7 @@
 #include "lib/tls/tls_credentials.h"
 
-#include <fcntl.h>
 #include <openssl/err.h>
 
-#include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -43,38 +41,13 @@ absl::StatusOr<std::shared_ptr<TlsCredentials>> TlsCredentials::Load(
     std::string directory, End end) {
   std::shared_ptr<TlsCredentials> credentials(
       new TlsCredentials(std::move(directory), end));
-  absl::MutexLock lock(&credentials->mu_);
-  ASSIGN_OR_RETURN(credentials->tried_, credentials->Look());
-  ASSIGN_OR_RETURN(credentials->current_, credentials->Read());
+  ASSIGN_OR_RETURN(
+      credentials->files_,
+      RenewedFiles<SSL_CTX>::Load(
+          {credentials->certificate_file(), credentials->key_file(),
+           credentials->authorities_file()},
+          [self = credentials.get()] { return self->Read(); }));
   return credentials;
-}
-
-std::shared_ptr<SSL_CTX> TlsCredentials::Current() {
-  absl::MutexLock lock(&mu_);
-  absl::StatusOr<Identities> now = Look();
-  if (now.ok() && *now == tried_) return current_;
-  absl::StatusOr<std::shared_ptr<SSL_CTX>> context =
-      now.ok() ? Read() : now.status();
-  tried_ = now.ok() ? *std::move(now) : Identities();
-  if (context.ok()) {
-    LOG(Info) << "certificates in " << directory_ << " are read anew";
-    current_ = *std::move(context);
-    trouble_.clear();
-  } else if (trouble_ != context.status().message()) {
-    trouble_ = std::string(context.status().message());
-    LOG(Warning) << trouble_ << ": goes on with the former certificates";
-  }
-  return current_;
-}
-
-absl::StatusOr<TlsCredentials::Identities> TlsCredentials::Look() const {
-  Identities identities;
-  for (const std::string& file :
-       {certificate_file(), key_file(), authorities_file()}) {
-    ASSIGN_OR_RETURN(FileIdentity identity, FileIdentity::Of(AT_FDCWD, file));
-    identities.push_back(identity);
-  }
-  return identities;
 }
 
 absl::StatusOr<std::shared_ptr<SSL_CTX>> TlsCredentials::Read() const {

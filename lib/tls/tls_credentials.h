@@ -3,12 +3,10 @@
 
 #include <memory>
 #include <string>
-#include <vector>
+#include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
-#include "lib/base/file_identity.h"
+#include "lib/base/renewed_files.h"
 #include "lib/tls/openssl.h"
 
 namespace pagelift {
@@ -31,30 +29,21 @@ class TlsCredentials {
 
   // To begin a session with. While files that were changed cannot be used,
   // which is told in the log, this is what was there before.
-  std::shared_ptr<SSL_CTX> Current() ABSL_LOCKS_EXCLUDED(mu_);
+  std::shared_ptr<SSL_CTX> Current() { return files_->Current(); }
 
   std::string certificate_file() const { return directory_ + "/tls.crt"; }
   std::string key_file() const { return directory_ + "/tls.key"; }
   std::string authorities_file() const { return directory_ + "/ca.crt"; }
 
  private:
-  // Of the three files.
-  using Identities = std::vector<FileIdentity>;
-
   TlsCredentials(std::string directory, End end)
       : directory_(std::move(directory)), end_(end) {}
 
-  absl::StatusOr<Identities> Look() const;
   absl::StatusOr<std::shared_ptr<SSL_CTX>> Read() const;
 
   const std::string directory_;
   const End end_;
-
-  absl::Mutex mu_;
-  // Of what was tried last, whether it could be used or not.
-  Identities tried_ ABSL_GUARDED_BY(mu_);
-  std::string trouble_ ABSL_GUARDED_BY(mu_);  // What was told.
-  std::shared_ptr<SSL_CTX> current_ ABSL_GUARDED_BY(mu_);
+  std::unique_ptr<RenewedFiles<SSL_CTX>> files_;  // Set by Load().
 };
 
 }  // namespace pagelift

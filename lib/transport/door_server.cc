@@ -14,13 +14,14 @@ namespace pagelift {
 
 absl::StatusOr<std::unique_ptr<DoorServer>> DoorServer::Start(
     const std::string& address, PageService& service,
-    grpc::ServerBuilder& builder, size_t most) {
+    grpc::ServerBuilder& builder, std::shared_ptr<TlsCredentials> tls,
+    size_t most) {
   ASSIGN_OR_RETURN(Listener listener, Listener::ListenOn(address));
   std::unique_ptr<DoorServer> server(new DoorServer(service));
   ConfigurePageServer(builder);
   server->acceptor_ = builder.experimental().AddExternalConnectionAcceptor(
       grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
-      grpc::InsecureServerCredentials());
+      PageServerCredentials(tls.get()));
   builder.RegisterService(&service);
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr) {
@@ -38,7 +39,7 @@ absl::StatusOr<std::unique_ptr<DoorServer>> DoorServer::Start(
         connection.read_buffer = grpc::ByteBuffer(&slice, 1);
         acceptor->HandleNewConnection(&connection);
       },
-      most);
+      std::move(tls), most);
   return server;
 }
 

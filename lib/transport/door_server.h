@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "grpcpp/grpcpp.h"
+#include "lib/tls/tls_credentials.h"
 #include "lib/transport/page_door.h"
 #include "lib/transport/page_service.h"
 
@@ -21,10 +22,13 @@ class DoorServer {
  public:
   // `address` as in socket_address.h; the error says why it cannot be had.
   // `builder` may have further services; all must outlive the server. A client
-  // has at most `most` connections at a time.
+  // has at most `most` connections at a time, over TLS unless `tls`, a
+  // server's, is null.
   static absl::StatusOr<std::unique_ptr<DoorServer>> Start(
       const std::string& address, PageService& service,
-      grpc::ServerBuilder& builder, size_t most = PageDoor::kMostOfAClient);
+      grpc::ServerBuilder& builder,
+      std::shared_ptr<TlsCredentials> tls = nullptr,
+      size_t most = PageDoor::kMostOfAClient);
   // As Stop() with no time to lose.
   ~DoorServer();
 

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/time/time.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/transport/fetch_method.h"
@@ -34,27 +35,38 @@ std::string Authority(const std::string& address) {
 
 }  // namespace
 
-FetchCall::FetchCall(std::string address)
-    : address_(std::move(address)),
+FetchCall::FetchCall(Endpoint endpoint)
+    : endpoint_(std::move(endpoint)),
       cancel_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       received_(kBufferBytes),
-      call_(SingleCall::Client(Authority(address_), kFetchPagesMethod)) {
+      call_(
+          SingleCall::Client(Authority(endpoint_.address), kFetchPagesMethod)) {
   CHECK(cancel_.valid()) << "no descriptor left";
 }
 
 FetchCall::~FetchCall() = default;
 
 absl::Status FetchCall::Open(absl::string_view first_message) {
-  absl::StatusOr<UniqueFd> socket =
-      ConnectTo(address_, kConnectDeadline, cancel_.get());
-  if (!socket.ok()) return end_ = socket.status();
-  socket_ = *std::move(socket);
-  TunePageSocket(socket_.get());
-  connected_ = socket_.get();
+  end_ = Connect();
+  if (!end_.ok()) return end_;
   if (cancelled_) return end_ = absl::CancelledError("stopping");
   absl::MutexLock lock(&mu_);
   call_->Send(first_message, {});
   return end_ = Flush();
+}
+
+absl::Status FetchCall::Connect() {
+  const absl::Duration give_up = MonotonicNow() + kConnectDeadline;
+  ASSIGN_OR_RETURN(UniqueFd socket, ConnectTo(endpoint_.address,
+                                              kConnectDeadline, cancel_.get()));
+  TunePageSocket(socket.get());
+  socket_ = StreamSocket(std::move(socket));
+  connected_ = socket_.fd();
+  if (endpoint_.tls == nullptr) return absl::OkStatus();
+  return Annotate(socket_.StartTls(TlsSession::Client(*endpoint_.tls->Current(),
+                                                      endpoint_.server_name),
+                                   {}, give_up - MonotonicNow(), cancel_.get()),
+                  endpoint_.address);
 }
 
 void FetchCall::Cancel() {
@@ -67,7 +79,11 @@ void FetchCall::Cancel() {
 
 absl::Status FetchCall::Flush() {
   call_->Produce(output_);
-  return output_.SendTo(socket_.get(), 0).status();
+  return output_
+      .SendBy([this](absl::Span<const iovec> pieces) {
+        return socket_.Send(pieces, 0);
+      })
+      .status();
 }
 
 void FetchCall::Write(absl::Span<const std::string> messages) {
@@ -96,12 +112,20 @@ bool FetchCall::WaitForAcceptance() {
 void FetchCall::Take() { ReceiveSome(MSG_DONTWAIT); }
 
 const MessagePieces* FetchCall::Next() {
-  absl::MutexLock lock(&mu_);
-  MessageAssembler& messages = call_->messages();
-  if (!messages.has_message()) return nullptr;
-  message_ = messages.front();
-  messages.Pop();
-  return &message_;
+  while (true) {
+    {
+      absl::MutexLock lock(&mu_);
+      MessageAssembler& messages = call_->messages();
+      if (messages.has_message()) {
+        message_ = messages.front();
+        messages.Pop();
+        return &message_;
+      }
+    }
+    // Who waits for the descriptor would not learn of it.
+    if (ended_ || !socket_.has_received()) return nullptr;
+    ReceiveSome(MSG_DONTWAIT);
+  }
 }
 
 const MessagePieces* FetchCall::Read() {
@@ -123,12 +147,12 @@ void FetchCall::ReceiveSome(int flags) {
     if (flags == 0 && messages.missing() > kLongRest) flags = MSG_WAITALL;
   }
   const absl::Span<std::byte> space = received_.Space(wanted);
-  const ssize_t came = recv(socket_.get(), space.data(), space.size(), flags);
+  const ssize_t came = socket_.Receive(space, flags);
   if (came < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (came <= 0) {
     end_ = came == 0
                ? absl::UnavailableError("the server closed the connection")
-               : SysError("receive");
+               : socket_.Error("receive");
     ended_ = true;
     return;
   }

@@ -15,6 +15,8 @@
 #include "lib/http2/output_queue.h"
 #include "lib/http2/receive_buffer.h"
 #include "lib/http2/single_call.h"
+#include "lib/tls/stream_socket.h"
+#include "lib/transport/endpoint.h"
 
 namespace pagelift {
 
@@ -26,12 +28,13 @@ namespace pagelift {
 // another.
 class FetchCall {
  public:
-  explicit FetchCall(std::string address);
+  explicit FetchCall(Endpoint endpoint);
   ~FetchCall();
   FetchCall(const FetchCall&) = delete;
   FetchCall& operator=(const FetchCall&) = delete;
 
-  // Connects, and makes the call with its first message.
+  // Connects, and makes the call with its first message. kUnauthenticated: the
+  // server is not the one that it should be.
   absl::Status Open(absl::string_view first_message) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Waits until the server takes the call: true if it says so by
@@ -63,15 +66,16 @@ class FetchCall {
   void Cancel();
 
  private:
+  absl::Status Connect();
   // Until something is known that was not: a message, headers, the end; or,
   // with MSG_DONTWAIT, not even so long.
   void ReceiveSome(int flags) ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Flush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
-  const std::string address_;
+  const Endpoint endpoint_;
   const UniqueFd cancel_;  // An eventfd: ends Open().
   std::atomic<bool> cancelled_{false};
-  UniqueFd socket_;                 // Of the thread that opens.
+  StreamSocket socket_;             // Of the thread that opens.
   std::atomic<int> connected_{-1};  // The same, once it is connected.
 
   // Of the thread that reads.

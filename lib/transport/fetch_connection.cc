@@ -23,6 +23,7 @@ namespace {
 // Requests are small; some hundred of them.
 constexpr size_t kReceiveBytes = 16 << 10;
 constexpr int kLingerMs = 1000;
+constexpr absl::Duration kHandshakeDeadline = absl::Seconds(20);
 // In one go; a cancel waits for so many.
 constexpr int kMostAnswers = 64;
 // Of one request, which may be for all of an image.
@@ -47,10 +48,13 @@ absl::StatusOr<v1::FetchRequest> Decode(const MessagePieces& pieces) {
 }  // namespace
 
 FetchConnection::FetchConnection(UniqueFd socket, std::string first_bytes,
-                                 StreamAdmission& streams)
+                                 StreamAdmission& streams,
+                                 std::shared_ptr<TlsCredentials> tls)
     : socket_(std::move(socket)),
+      tls_(std::move(tls)),
       streams_(streams),
-      peer_(PeerOf(socket_.get())),
+      peer_(PeerOf(socket_.fd())),
+      client_(ClientIdentity::OfSocket(socket_.fd())),
       received_(kReceiveBytes),
       thread_([this, first = std::move(first_bytes)] { Run(first); }) {}
 
@@ -62,10 +66,10 @@ FetchConnection::~FetchConnection() {
 void FetchConnection::Drain() {
   draining_ = true;
   // What came already is still read; then the end comes.
-  shutdown(socket_.get(), SHUT_RD);
+  shutdown(socket_.fd(), SHUT_RD);
 }
 
-void FetchConnection::Break() { shutdown(socket_.get(), SHUT_RDWR); }
+void FetchConnection::Break() { shutdown(socket_.fd(), SHUT_RDWR); }
 
 void FetchConnection::Run(const std::string& first_bytes) {
   const absl::Status status = Serve(first_bytes);
@@ -78,7 +82,11 @@ void FetchConnection::Run(const std::string& first_bytes) {
 }
 
 absl::Status FetchConnection::Serve(const std::string& first_bytes) {
-  RETURN_IF_ERROR(call_->Receive(BytesOf(first_bytes)));
+  if (tls_ != nullptr) {
+    RETURN_IF_ERROR(StartTls(first_bytes));
+  } else {
+    RETURN_IF_ERROR(call_->Receive(BytesOf(first_bytes)));
+  }
   std::optional<absl::Status> end;
   absl::Status taken;
   while (true) {
@@ -92,8 +100,7 @@ absl::Status FetchConnection::Serve(const std::string& first_bytes) {
       }
     }
     call_->Produce(output_);
-    ASSIGN_OR_RETURN(const bool flushed,
-                     output_.SendTo(socket_.get(), MSG_DONTWAIT));
+    ASSIGN_OR_RETURN(const bool flushed, Send());
     if (call_->ended().has_value() && !call_->ended()->ok()) {
       return *call_->ended();
     }
@@ -103,6 +110,20 @@ absl::Status FetchConnection::Serve(const std::string& first_bytes) {
     }
     RETURN_IF_ERROR(ReceiveSome(flushed));
   }
+}
+
+absl::Status FetchConnection::StartTls(const std::string& first_bytes) {
+  RETURN_IF_ERROR(socket_.StartTls(TlsSession::Server(*tls_->Current()),
+                                   BytesOf(first_bytes), kHandshakeDeadline,
+                                   /*cancel=*/-1));
+  client_ = ClientIdentity(socket_.PeerNames());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> FetchConnection::Send() {
+  return output_.SendBy([this](absl::Span<const iovec> pieces) {
+    return socket_.Send(pieces, MSG_DONTWAIT);
+  });
 }
 
 absl::Status FetchConnection::TakeMessages() {
@@ -134,10 +155,12 @@ absl::Status FetchConnection::Start(const v1::FetchRequest& first) {
           absl::StrCat("a connection of its own is for ", kFetchPagesMethod));
     }
   }
-  ASSIGN_OR_RETURN(StreamAdmission::Admitted admitted, streams_.Admit(first));
+  ASSIGN_OR_RETURN(StreamAdmission::Admitted admitted,
+                   streams_.Admit(first, client_));
   RETURN_IF_ERROR(streams_.Enter(this));
   entered_ = true;
-  LOG(Info) << "stream from " << peer_ << " of image " << admitted.image << ", "
+  LOG(Info) << "stream from " << peer_ << ", " << client_.ToString()
+            << ", of image " << admitted.image << ", "
             << v1::Urgency_Name(admitted.urgency);
   NameThisThread(admitted.urgency == v1::URGENCY_DEMAND ? "pl-demand"
                                                         : "pl-bulk");
@@ -194,12 +217,14 @@ void FetchConnection::AnswerSome() {
 absl::Status FetchConnection::ReceiveSome(bool flushed) {
   if (no_more_comes_ && flushed) return absl::OkStatus();
   int flags = 0;
-  if (!flushed) {
+  if (!flushed && !socket_.has_received()) {
     const short wanted =
         static_cast<short>(POLLOUT | (no_more_comes_ ? 0 : POLLIN));
-    pollfd polled = {socket_.get(), wanted, 0};
+    pollfd polled = {socket_.fd(), wanted, 0};
     if (poll(&polled, 1, -1) < 0 && errno != EINTR) return SysError("poll");
     if ((polled.revents & POLLIN) == 0) return absl::OkStatus();
+  }
+  if (!flushed) {
     flags = MSG_DONTWAIT;
   } else if (!call_->has_unsent() &&
              (HasRequests() || call_->ended().has_value())) {
@@ -207,12 +232,12 @@ absl::Status FetchConnection::ReceiveSome(bool flushed) {
   }
   received_.MakeRoom(call_->messages());
   const absl::Span<std::byte> space = received_.Space(kReceiveBytes);
-  const ssize_t came = recv(socket_.get(), space.data(), space.size(), flags);
+  const ssize_t came = socket_.Receive(space, flags);
   if (came < 0) {
     if (errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK) {
       return absl::OkStatus();
     }
-    return SysError("receive");
+    return socket_.Error("receive");
   }
   no_more_comes_ = came == 0;
   const absl::Status status =
@@ -220,17 +245,17 @@ absl::Status FetchConnection::ReceiveSome(bool flushed) {
   if (!status.ok()) {
     // What HTTP/2 has to say of it; the rest is lost anyway.
     call_->Produce(output_);
-    output_.SendTo(socket_.get(), MSG_DONTWAIT).IgnoreError();
+    Send().status().IgnoreError();
   }
   return status;
 }
 
 void FetchConnection::Linger() {
-  shutdown(socket_.get(), SHUT_WR);
+  socket_.ShutdownSending();
   char ignored[4096];
-  pollfd polled = {socket_.get(), POLLIN, 0};
+  pollfd polled = {socket_.fd(), POLLIN, 0};
   while (poll(&polled, 1, kLingerMs) > 0 &&
-         recv(socket_.get(), ignored, sizeof(ignored), MSG_DONTWAIT) > 0) {
+         recv(socket_.fd(), ignored, sizeof(ignored), MSG_DONTWAIT) > 0) {
   }
 }
 

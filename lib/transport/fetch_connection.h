@@ -13,6 +13,9 @@
 #include "lib/http2/output_queue.h"
 #include "lib/http2/receive_buffer.h"
 #include "lib/http2/single_call.h"
+#include "lib/tls/stream_socket.h"
+#include "lib/tls/tls_credentials.h"
+#include "lib/transport/client_identity.h"
 #include "lib/transport/page_compression.h"
 #include "lib/transport/served_stream.h"
 #include "lib/transport/stream_admission.h"
@@ -28,8 +31,10 @@ namespace pagelift {
 class FetchConnection : public ServedStream {
  public:
   // `first_bytes` have been read off `socket`. `streams` must outlive it.
+  // Unless `tls` is null, which is the server's, a handshake comes first.
   FetchConnection(UniqueFd socket, std::string first_bytes,
-                  StreamAdmission& streams);
+                  StreamAdmission& streams,
+                  std::shared_ptr<TlsCredentials> tls);
   // Breaks off what is still going on.
   ~FetchConnection() override;
 
@@ -43,6 +48,9 @@ class FetchConnection : public ServedStream {
   void Run(const std::string& first_bytes);
   // How the stream ended.
   absl::Status Serve(const std::string& first_bytes);
+  absl::Status StartTls(const std::string& first_bytes);
+  // What can be sent now; whether that is all.
+  absl::StatusOr<bool> Send();
   // All messages that came; an error is the stream's end.
   absl::Status TakeMessages();
   absl::Status Start(const v1::FetchRequest& first);
@@ -59,13 +67,15 @@ class FetchConnection : public ServedStream {
   // Lets the client read all that was sent before the socket is closed.
   void Linger();
 
-  const UniqueFd socket_;
+  StreamSocket socket_;
+  const std::shared_ptr<TlsCredentials> tls_;
   StreamAdmission& streams_;
   const std::string peer_;
   std::atomic<bool> draining_{false};
   std::atomic<bool> over_{false};
 
   // Of the thread.
+  ClientIdentity client_;
   std::unique_ptr<SingleCall> call_ = SingleCall::Server();
   ReceiveBuffer received_;
   OutputQueue output_;

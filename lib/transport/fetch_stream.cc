@@ -37,8 +37,8 @@ absl::Status WhyEnded(const FetchCall& call) {
 
 }  // namespace
 
-FetchStream::FetchStream(std::string address, Options options, PageSink* sink)
-    : address_(std::move(address)),
+FetchStream::FetchStream(Endpoint endpoint, Options options, PageSink* sink)
+    : endpoint_(std::move(endpoint)),
       options_(std::move(options)),
       checksum_(options_.content_id),
       sink_(sink),
@@ -195,7 +195,7 @@ bool FetchStream::WaitBeforeRetry(int failures) {
 }
 
 absl::Status FetchStream::RunOnce() {
-  auto call = std::make_shared<FetchCall>(address_);
+  auto call = std::make_shared<FetchCall>(endpoint_);
   {
     absl::MutexLock lock(&mu_);
     if (stopping_) return absl::CancelledError("stopping");

@@ -20,6 +20,7 @@
 #include "lib/source/page_source.h"
 #include "lib/transport/batch_checksum.h"
 #include "lib/transport/compression_choice.h"
+#include "lib/transport/endpoint.h"
 #include "lib/transport/fetch_call.h"
 #include "lib/transport/outstanding.h"
 #include "lib/transport/page_batch_codec.h"
@@ -67,8 +68,8 @@ class FetchStream {
     std::atomic<uint64_t> reconnects{0};
   };
 
-  // `address` as in socket_address.h; `sink` must outlive Stop().
-  FetchStream(std::string address, Options options, PageSink* sink);
+  // `sink` must outlive Stop().
+  FetchStream(Endpoint endpoint, Options options, PageSink* sink);
   ~FetchStream();
   FetchStream(const FetchStream&) = delete;
   FetchStream& operator=(const FetchStream&) = delete;
@@ -134,7 +135,7 @@ class FetchStream {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool WaitBeforeRetry(int failures) ABSL_LOCKS_EXCLUDED(mu_);
 
-  const std::string address_;
+  const Endpoint endpoint_;
   const Options options_;
   const BatchChecksum checksum_;
   PageSink* const sink_;

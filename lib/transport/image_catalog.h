@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "lib/source/page_store.h"
 #include "lib/workingset/working_set_file.h"
 
@@ -29,6 +30,13 @@ class ImageCatalog {
   virtual absl::StatusOr<WorkingSetFile> OpenWorkingSet(
       const std::string& name) = 0;
 };
+
+// A name that somebody sent, for messages: short, in quotes and printable.
+std::string QuotedImageName(absl::string_view name);
+
+// kNotFound, with the first of `names`, which there are.
+absl::Status NoSuchImageError(absl::string_view name,
+                              std::vector<std::string> names);
 
 // What a client is told of a catalog's error: a broken image is a fact about
 // the server's files, whatever the code was.

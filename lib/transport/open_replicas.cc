@@ -27,14 +27,13 @@ bool AnyOpened(const Opened& opened) {
 }
 
 // Asks again those that may have been slow only.
-void OpenEach(const std::vector<std::string>& addresses,
-              const std::string& image, absl::Duration deadline,
-              Opened& opened) {
+void OpenEach(const std::vector<Endpoint>& endpoints, const std::string& image,
+              absl::Duration deadline, Opened& opened) {
   std::vector<std::thread> openers;
-  for (size_t i = 0; i < addresses.size(); ++i) {
+  for (size_t i = 0; i < endpoints.size(); ++i) {
     if (!absl::IsUnavailable(opened[i].status())) continue;
     openers.emplace_back([&, i] {
-      opened[i] = RemoteSource::Open(addresses[i], image, deadline);
+      opened[i] = RemoteSource::Open(endpoints[i], image, deadline);
     });
   }
   for (std::thread& opener : openers) opener.join();
@@ -55,7 +54,7 @@ absl::Status WhyNone(const Opened& opened) {
 
 // kFailedPrecondition if those that were opened are not all alike.
 absl::StatusOr<const ImageDescription*> CommonDescription(
-    const std::vector<std::string>& addresses, const std::string& image,
+    const std::vector<Endpoint>& endpoints, const std::string& image,
     const Opened& opened) {
   const ImageDescription* common = nullptr;
   std::string whose;
@@ -64,12 +63,12 @@ absl::StatusOr<const ImageDescription*> CommonDescription(
     const ImageDescription& description = (*opened[i])->description();
     if (common == nullptr) {
       common = &description;
-      whose = addresses[i];
+      whose = endpoints[i].address;
     } else if (description.content_id != common->content_id) {
       return absl::FailedPreconditionError(absl::StrCat(
-          "image \"", image, "\" is another checkpoint at ", addresses[i],
-          " (content id ", description.content_id, ") than at ", whose,
-          " (content id ", common->content_id,
+          "image \"", image, "\" is another checkpoint at ",
+          endpoints[i].address, " (content id ", description.content_id,
+          ") than at ", whose, " (content id ", common->content_id,
           "): name only servers that have the one to be restored"));
     }
   }
@@ -79,16 +78,16 @@ absl::StatusOr<const ImageDescription*> CommonDescription(
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PageSource>> OpenReplicas(
-    const std::vector<std::string>& addresses, const std::string& image,
+    const std::vector<Endpoint>& endpoints, const std::string& image,
     absl::Duration deadline, Compression compression) {
-  if (addresses.size() == 1) {
+  if (endpoints.size() == 1) {
     ASSIGN_OR_RETURN(std::unique_ptr<RemoteSource> only,
-                     RemoteSource::Open(addresses[0], image, deadline));
+                     RemoteSource::Open(endpoints[0], image, deadline));
     only->SetCompression(compression);
     return std::unique_ptr<PageSource>(std::move(only));
   }
   Opened opened;
-  for (size_t i = 0; i < addresses.size(); ++i) {
+  for (size_t i = 0; i < endpoints.size(); ++i) {
     opened.emplace_back(absl::UnavailableError("not asked yet"));
   }
   const absl::Duration give_up = MonotonicNow() + deadline;
@@ -96,7 +95,7 @@ absl::StatusOr<std::unique_ptr<PageSource>> OpenReplicas(
   while (true) {
     const absl::Duration start = MonotonicNow();
     const absl::Duration limit = std::min(patience, give_up - start);
-    OpenEach(addresses, image, limit, opened);
+    OpenEach(endpoints, image, limit, opened);
     if (AnyOpened(opened)) break;
     const absl::Duration now = MonotonicNow();
     // If it took less, nobody is slow: what they said they would say again.
@@ -106,21 +105,21 @@ absl::StatusOr<std::unique_ptr<PageSource>> OpenReplicas(
     patience *= 2;
   }
   ASSIGN_OR_RETURN(const ImageDescription* common,
-                   CommonDescription(addresses, image, opened));
+                   CommonDescription(endpoints, image, opened));
   const ImageDescription description = *common;
   std::vector<ReplicatedSource::Replica> replicas;
-  for (size_t i = 0; i < addresses.size(); ++i) {
+  for (size_t i = 0; i < endpoints.size(); ++i) {
     std::unique_ptr<RemoteSource> source;
     if (opened[i].ok()) {
       source = *std::move(opened[i]);
     } else {
-      LOG(Warning) << "replica " << addresses[i]
+      LOG(Warning) << "replica " << endpoints[i].address
                    << " is waited for: " << opened[i].status().message();
-      source = RemoteSource::Await(addresses[i], image, description,
+      source = RemoteSource::Await(endpoints[i], image, description,
                                    std::string(opened[i].status().message()));
     }
     source->SetCompression(compression);
-    replicas.push_back({addresses[i], std::move(source)});
+    replicas.push_back({endpoints[i].address, std::move(source)});
   }
   return std::unique_ptr<PageSource>(
       std::make_unique<ReplicatedSource>(std::move(replicas)));

@@ -79,7 +79,7 @@ class OpenReplicasTest : public ::testing::Test {
   FakeCatalog catalogs_[kServers + 1];
   std::vector<std::unique_ptr<PageService>> services_;
   std::vector<std::unique_ptr<TestServer>> servers_;
-  std::vector<std::string> addresses_;
+  std::vector<Endpoint> addresses_;
   WaitingSink sink_;
   std::unique_ptr<PageSource> source_;
   size_t pages_ = 0;
@@ -92,11 +92,11 @@ TEST_F(OpenReplicasTest, OneThatDiesIsReplacedByTheNextAndBackAgain) {
   servers_[0].reset();
   Fetch(200, 500);
   ASSERT_TRUE(sink_.WaitForPages(pages_));
-  EXPECT_THAT(source_->trouble(), HasSubstr(addresses_[0]));
+  EXPECT_THAT(source_->trouble(), HasSubstr(addresses_[0].address));
   EXPECT_EQ(source_->replica_counts().failovers, 1u);
   StartServer(0);
   ASSERT_TRUE(Eventually([this] {
-    return source_->trouble().find(addresses_[0]) == std::string::npos;
+    return source_->trouble().find(addresses_[0].address) == std::string::npos;
   }));
   servers_[1].reset();
   Fetch(1000, 500);
@@ -110,12 +110,12 @@ TEST_F(OpenReplicasTest, OneThatDiesIsReplacedByTheNextAndBackAgain) {
 TEST_F(OpenReplicasTest, OneThatIsNotThereYetIsLetInLater) {
   servers_[0].reset();
   Start();
-  EXPECT_THAT(source_->trouble(), HasSubstr(addresses_[0]));
+  EXPECT_THAT(source_->trouble(), HasSubstr(addresses_[0].address));
   Fetch(0, 10);
   ASSERT_TRUE(sink_.WaitForPages(pages_));
   StartServer(0);
   ASSERT_TRUE(Eventually([this] {
-    return source_->trouble().find(addresses_[0]) == std::string::npos;
+    return source_->trouble().find(addresses_[0].address) == std::string::npos;
   }));
   servers_[1].reset();
   Fetch(100, 10);
@@ -148,8 +148,8 @@ TEST_F(OpenReplicasTest, AnotherCheckpointIsRefusedAtOnce) {
   Put(1, other);
   EXPECT_THAT(Open(), StatusIs(absl::StatusCode::kFailedPrecondition,
                                AllOf(HasSubstr("another checkpoint at"),
-                                     HasSubstr(addresses_[0]),
-                                     HasSubstr(addresses_[1]))));
+                                     HasSubstr(addresses_[0].address),
+                                     HasSubstr(addresses_[1].address))));
 }
 
 TEST_F(OpenReplicasTest, OneThatIsSlowIsWaitedForIfNobodyElseHasIt) {
@@ -157,7 +157,7 @@ TEST_F(OpenReplicasTest, OneThatIsSlowIsWaitedForIfNobodyElseHasIt) {
   servers_[1].reset();
   // There, and says nothing. It takes its name along when it goes.
   ASSERT_OK_AND_ASSIGN(const Listener silent,
-                       Listener::ListenOn(addresses_[0]));
+                       Listener::ListenOn(addresses_[0].address));
   std::thread opening([this] { EXPECT_OK(Open()); });
   absl::SleepFor(absl::Milliseconds(1300));
   EXPECT_EQ(source_, nullptr);
@@ -176,10 +176,10 @@ TEST_F(OpenReplicasTest, SaysWhyWhenNobodyHasIt) {
   // Rather than that others cannot be reached.
   EXPECT_THAT(Open(), StatusIs(absl::StatusCode::kNotFound, HasSubstr(kName)));
   servers_[2].reset();
-  EXPECT_THAT(
-      Open(absl::Seconds(2)),
-      StatusIs(absl::StatusCode::kUnavailable,
-               AllOf(HasSubstr(addresses_[0]), HasSubstr(addresses_[2]))));
+  EXPECT_THAT(Open(absl::Seconds(2)),
+              StatusIs(absl::StatusCode::kUnavailable,
+                       AllOf(HasSubstr(addresses_[0].address),
+                             HasSubstr(addresses_[2].address))));
 }
 
 }  // namespace

@@ -17,6 +17,7 @@
 #include "lib/base/monotonic_time.h"
 #include "lib/base/thread_name.h"
 #include "lib/http2/first_bytes.h"
+#include "lib/tls/client_hello.h"
 
 namespace pagelift {
 namespace {
@@ -32,10 +33,11 @@ constexpr absl::Duration kOverInterval = absl::Milliseconds(5);
 }  // namespace
 
 PageDoor::PageDoor(Listener listener, StreamAdmission& streams, Others others,
-                   size_t most)
+                   std::shared_ptr<TlsCredentials> tls, size_t most)
     : address_(listener.address()),
       streams_(streams),
       others_(std::move(others)),
+      tls_(std::move(tls)),
       quota_(most),
       stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       listener_(std::move(listener)),
@@ -150,23 +152,58 @@ bool PageDoor::Accept(int listener) {
 }
 
 bool PageDoor::Judge(Newcomer& newcomer) {
-  char bytes[kMostFirstBytes];
+  char bytes[4096];
   const ssize_t came =
       recv(newcomer.socket.get(), bytes, sizeof(bytes), MSG_DONTWAIT);
   if (came < 0) return errno == EAGAIN || errno == EINTR;
   if (came == 0) return false;
   newcomer.bytes.append(bytes, static_cast<size_t>(came));
-  switch (JudgeFirstBytes(BytesOf(newcomer.bytes))) {
-    case FirstBytes::kTooFew:
+  switch (JudgeBytes(newcomer)) {
+    case Verdict::kTooFew:
       return true;
-    case FirstBytes::kSingleCall:
+    case Verdict::kOurs:
       Serve(newcomer);
       return false;
-    case FirstBytes::kOther:
+    case Verdict::kOthers:
       GiveAway(newcomer);
+      return false;
+    case Verdict::kNobodys:
       return false;
   }
   return false;
+}
+
+PageDoor::Verdict PageDoor::JudgeBytes(const Newcomer& newcomer) const {
+  const ByteSpan bytes = BytesOf(newcomer.bytes);
+  const ClientHello hello = JudgeClientHello(bytes);
+  if (tls_ == nullptr && hello != ClientHello::kNoTls) {
+    LOG(Warning) << PeerOf(newcomer.socket.get())
+                 << " wants TLS: start the server with --tls, or use grpc://";
+    return Verdict::kNobodys;
+  }
+  if (tls_ == nullptr) {
+    switch (JudgeFirstBytes(bytes)) {
+      case FirstBytes::kTooFew:
+        return Verdict::kTooFew;
+      case FirstBytes::kSingleCall:
+        return Verdict::kOurs;
+      case FirstBytes::kOther:
+        return Verdict::kOthers;
+    }
+  }
+  switch (hello) {
+    case ClientHello::kTooFew:
+      return Verdict::kTooFew;
+    case ClientHello::kSingleCall:
+      return Verdict::kOurs;
+    case ClientHello::kOther:
+      return Verdict::kOthers;
+    case ClientHello::kNoTls:
+      LOG(Warning) << PeerOf(newcomer.socket.get())
+                   << " speaks no TLS: it is refused, and needs grpcs://";
+      return Verdict::kNobodys;
+  }
+  return Verdict::kNobodys;
 }
 
 void PageDoor::Serve(Newcomer& newcomer) {
@@ -179,10 +216,10 @@ void PageDoor::Serve(Newcomer& newcomer) {
     return;
   }
   MakeBlocking(newcomer.socket.get());
-  connections_.push_back(
-      {std::move(newcomer.place),
-       std::make_unique<FetchConnection>(std::move(newcomer.socket),
-                                         std::move(newcomer.bytes), streams_)});
+  connections_.push_back({std::move(newcomer.place),
+                          std::make_unique<FetchConnection>(
+                              std::move(newcomer.socket),
+                              std::move(newcomer.bytes), streams_, tls_)});
 }
 
 void PageDoor::GiveAway(Newcomer& newcomer) {

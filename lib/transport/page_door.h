@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "lib/base/unique_fd.h"
+#include "lib/tls/tls_credentials.h"
 #include "lib/transport/client_quota.h"
 #include "lib/transport/fetch_connection.h"
 #include "lib/transport/socket_address.h"
@@ -22,7 +23,8 @@ namespace pagelift {
 
 // Accepts a page server's connections and sorts them by their first bytes:
 // those that carry one FetchPages call are served here, each by a thread of its
-// own; gRPC's server gets the others.
+// own; gRPC's server gets the others. Over TLS they are told apart before the
+// handshake, which is left to whoever has the connection.
 //
 // Thread-safe.
 class PageDoor {
@@ -34,9 +36,11 @@ class PageDoor {
   // Of each client; see ClientOf().
   static constexpr size_t kMostOfAClient = 1024;
 
-  // Accepts from now on, not more than `most` at a time of each client.
-  // `others` is called on the door's thread; `streams` must outlive it.
+  // Accepts from now on, not more than `most` at a time of each client, over
+  // TLS unless `tls`, a server's, is null. `others` is called on the door's
+  // thread; `streams` must outlive it.
   PageDoor(Listener listener, StreamAdmission& streams, Others others,
+           std::shared_ptr<TlsCredentials> tls = nullptr,
            size_t most = kMostOfAClient);
   // As Stop() with no time to lose.
   ~PageDoor();
@@ -72,6 +76,9 @@ class PageDoor {
   void Run() ABSL_LOCKS_EXCLUDED(mu_);
   // False if none was accepted for want of descriptors.
   bool Accept(int listener) ABSL_LOCKS_EXCLUDED(mu_);
+  // Whose it is, by the bytes that came.
+  enum class Verdict { kTooFew, kOurs, kOthers, kNobodys };
+  Verdict JudgeBytes(const Newcomer& newcomer) const;
   // Reads on; false if `newcomer` is decided, or gone.
   bool Judge(Newcomer& newcomer) ABSL_LOCKS_EXCLUDED(mu_);
   void Serve(Newcomer& newcomer) ABSL_LOCKS_EXCLUDED(mu_);
@@ -81,6 +88,7 @@ class PageDoor {
   const std::string address_;
   StreamAdmission& streams_;
   const Others others_;
+  const std::shared_ptr<TlsCredentials> tls_;
   ClientQuota quota_;
   UniqueFd stop_;  // An eventfd.
 

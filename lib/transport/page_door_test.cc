@@ -127,7 +127,7 @@ class PageDoorQuotaTest : public PageDoorTest {
           given_.push_back(std::move(socket));
           others_.push_back(std::move(first_bytes));
         },
-        kMost);
+        /*tls=*/nullptr, kMost);
   }
   UniqueFd ConnectFrom(const char* host) {
     sockaddr_in address = {};

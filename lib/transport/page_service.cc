@@ -24,24 +24,26 @@ constexpr char kDropWorkingSet[] = "/pagelift.v1.PageServer/DropWorkingSet";
 
 }  // namespace
 
-PageService::PageService(ImageCatalog& catalog, KeepWorkingSets keep)
-    : catalog_(catalog), working_sets_(catalog, keep), streams_(catalog) {
+PageService::PageService(ImageAccess images, KeepWorkingSets keep)
+    : images_(images), working_sets_(images, keep), streams_(images) {
   using grpc::internal::RpcMethod;
   using grpc::internal::RpcServiceMethod;
   AddUnary<v1::ListImagesRequest, v1::ListImagesResponse>(
-      kListImages,
-      [this](const auto&, auto* response) { return ListImages(response); });
+      kListImages, [this](const auto& client, const auto&, auto* response) {
+        return ListImages(client, response);
+      });
   AddUnary<v1::GetWorkingSetRequest, v1::GetWorkingSetResponse>(
-      kGetWorkingSet, [this](const auto& request, auto* response) {
-        return ToGrpc(working_sets_.Get(request, response));
+      kGetWorkingSet,
+      [this](const auto& client, const auto& request, auto* response) {
+        return ToGrpc(working_sets_.Get(client, request, response));
       });
   AddUnary<v1::AddRecordingRequest, v1::AddRecordingResponse>(
-      kAddRecording, [this](const auto& request, auto*) {
-        return ToGrpc(working_sets_.Add(request));
+      kAddRecording, [this](const auto& client, const auto& request, auto*) {
+        return ToGrpc(working_sets_.Add(client, request));
       });
   AddUnary<v1::DropWorkingSetRequest, v1::DropWorkingSetResponse>(
-      kDropWorkingSet, [this](const auto& request, auto*) {
-        return ToGrpc(working_sets_.Drop(request));
+      kDropWorkingSet, [this](const auto& client, const auto& request, auto*) {
+        return ToGrpc(working_sets_.Drop(client, request));
       });
   AddMethod(new RpcServiceMethod(
       kOpenImage, RpcMethod::SERVER_STREAMING,
@@ -69,17 +71,20 @@ void PageService::AddUnary(const char* method, Answer answer) {
       new grpc::internal::RpcMethodHandler<PageService, Request, Response,
                                            google::protobuf::MessageLite,
                                            google::protobuf::MessageLite>(
-          [answer](PageService*, grpc::ServerContext*, const Request* request,
-                   Response* response) { return answer(*request, response); },
+          [answer](PageService*, grpc::ServerContext* context,
+                   const Request* request, Response* response) {
+            return answer(ClientIdentity::OfCall(*context), *request, response);
+          },
           this)));
 }
 
-grpc::Status PageService::ListImages(v1::ListImagesResponse* response) {
-  for (const std::string& name : catalog_.Names()) {
+grpc::Status PageService::ListImages(const ClientIdentity& client,
+                                     v1::ListImagesResponse* response) {
+  for (const std::string& name : images_.Names(client)) {
     v1::ListImagesResponse::Image* image = response->add_images();
     image->set_name(name);
     absl::StatusOr<std::shared_ptr<const PageStore>> store =
-        catalog_.Open(name);
+        images_.Open(client, name);
     if (!store.ok()) {
       image->set_error(std::string(store.status().message()));
       continue;
@@ -99,11 +104,11 @@ grpc::Status PageService::OpenImage(
         " and later, the client speaks up to ", request.protocol_version())));
   }
   absl::StatusOr<std::shared_ptr<const PageStore>> store =
-      catalog_.Open(request.name());
+      images_.Open(ClientIdentity::OfCall(*context), request.name());
   if (!store.ok()) {
     LOG(Warning) << "cannot open an image for " << context->peer() << ": "
                  << store.status().message();
-    return ToGrpc(ToClient(store.status()));
+    return ToGrpc(store.status());
   }
   DescribeInParts(
       (*store)->description(),
@@ -125,7 +130,8 @@ absl::Status PageService::Fetch(grpc::ServerContext* context,
                                 FetchStream* stream) {
   v1::FetchRequest first;
   stream->Read(&first);  // If nothing comes, it is no start.
-  ASSIGN_OR_RETURN(StreamAdmission::Admitted admitted, streams_.Admit(first));
+  ASSIGN_OR_RETURN(StreamAdmission::Admitted admitted,
+                   streams_.Admit(first, ClientIdentity::OfCall(*context)));
   FetchHandler handler(admitted.writer, std::move(admitted.queue), *context,
                        *stream);
   RETURN_IF_ERROR(streams_.Enter(&handler));

@@ -7,7 +7,8 @@
 #include "grpcpp/impl/service_type.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/sync_stream.h"
-#include "lib/transport/image_catalog.h"
+#include "lib/transport/client_identity.h"
+#include "lib/transport/image_access.h"
 #include "lib/transport/stream_admission.h"
 #include "lib/transport/working_set_handler.h"
 #include "lib/workingset/working_set.h"
@@ -22,8 +23,7 @@ namespace pagelift {
 // mapped.
 class PageService : public grpc::Service {
  public:
-  // `catalog` must outlive the service.
-  explicit PageService(ImageCatalog& catalog,
+  explicit PageService(ImageAccess images,
                        KeepWorkingSets keep = KeepWorkingSets::kNo);
 
   // The FetchPages streams, those that are served elsewhere, too. To drain
@@ -34,11 +34,13 @@ class PageService : public grpc::Service {
   using FetchStream =
       grpc::ServerReaderWriter<grpc::ByteBuffer, v1::FetchRequest>;
 
-  // Answers calls of `method` by `answer`(const Request&, Response*).
+  // Answers calls of `method` by `answer`(const ClientIdentity&, const
+  // Request&, Response*).
   template <typename Request, typename Response, typename Answer>
   void AddUnary(const char* method, Answer answer);
 
-  grpc::Status ListImages(v1::ListImagesResponse* response);
+  grpc::Status ListImages(const ClientIdentity& client,
+                          v1::ListImagesResponse* response);
   grpc::Status OpenImage(grpc::ServerContext* context,
                          const v1::OpenImageRequest& request,
                          grpc::ServerWriter<v1::OpenImageResponse>* writer);
@@ -46,7 +48,7 @@ class PageService : public grpc::Service {
 
   absl::Status Fetch(grpc::ServerContext* context, FetchStream* stream);
 
-  ImageCatalog& catalog_;
+  const ImageAccess images_;
   const WorkingSetHandler working_sets_;
   StreamAdmission streams_;
 };

@@ -9,6 +9,7 @@
 #include "lib/base/sys_error.h"
 #include "lib/transport/channel.h"
 #include "lib/transport/description_proto.h"
+#include "lib/transport/try_tls.h"
 #include "pagelift/v1/page_server.grpc.pb.h"
 
 namespace pagelift {
@@ -23,15 +24,17 @@ constexpr uint32_t kBulkBatchBytes = 256 << 10;
 constexpr int kOpenAttempts = 3;
 constexpr absl::Duration kBetweenOpens = absl::Milliseconds(100);
 
-absl::Status Explain(const grpc::Status& status, const std::string& address,
+absl::Status Explain(const grpc::Status& status, const Endpoint& endpoint,
                      const std::string& image) {
-  const std::string where = absl::StrCat("page server ", address);
+  const std::string where = absl::StrCat("page server ", endpoint.address);
   switch (status.error_code()) {
     case grpc::StatusCode::UNAVAILABLE:
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return absl::UnavailableError(absl::StrCat(
           where, " cannot be reached (", status.error_message(),
-          "): is pagelift-server running there, and is the address right?"));
+          "): is pagelift-server running there, is the address right, and "
+          "does ",
+          endpoint.tls == nullptr ? "it want grpcs://?" : "it have --tls?"));
     case grpc::StatusCode::UNIMPLEMENTED:
       return absl::FailedPreconditionError(
           absl::StrCat(where, " is not a Pagelift page server"));
@@ -45,16 +48,22 @@ absl::Status Explain(const grpc::Status& status, const std::string& address,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::Open(
-    const std::string& address, const std::string& image,
-    absl::Duration deadline, absl::Duration patience) {
+    const Endpoint& endpoint, const std::string& image, absl::Duration deadline,
+    absl::Duration patience) {
   const absl::Time give_up = absl::Now() + deadline;
   for (int attempt = 1;; ++attempt) {
     absl::StatusOr<std::unique_ptr<RemoteSource>> source =
-        OpenOnce(address, image, give_up, patience);
+        OpenOnce(endpoint, image, give_up, patience);
+    if (!absl::IsUnavailable(source.status())) return source;
+    if (endpoint.tls != nullptr && attempt == 1) {
+      const absl::Status tls = TryTls(endpoint, give_up - absl::Now());
+      if (absl::IsUnauthenticated(tls)) {
+        return Annotate(tls, absl::StrCat("page server ", endpoint.address));
+      }
+    }
     // A connection that broke, or damage on the way: nothing is lost by asking
     // once more, and where nobody listens that is soon known.
-    if (!absl::IsUnavailable(source.status()) || attempt == kOpenAttempts ||
-        give_up <= absl::Now() + kBetweenOpens) {
+    if (attempt == kOpenAttempts || give_up <= absl::Now() + kBetweenOpens) {
       return source;
     }
     absl::SleepFor(kBetweenOpens);
@@ -62,9 +71,9 @@ absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::Open(
 }
 
 absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::OpenOnce(
-    const std::string& address, const std::string& image, absl::Time give_up,
+    const Endpoint& endpoint, const std::string& image, absl::Time give_up,
     absl::Duration patience) {
-  std::shared_ptr<grpc::Channel> channel = NewPageChannel(address);
+  std::shared_ptr<grpc::Channel> channel = NewPageChannel(endpoint);
   std::unique_ptr<v1::PageServer::Stub> stub = v1::PageServer::NewStub(channel);
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(give_up));
@@ -79,34 +88,36 @@ absl::StatusOr<std::unique_ptr<RemoteSource>> RemoteSource::OpenOnce(
   while (malformed.ok() && reader->Read(&part)) malformed = assembler.Add(part);
   if (!malformed.ok()) context.TryCancel();
   grpc::Status finished = reader->Finish();
-  RETURN_IF_ERROR(Annotate(malformed, absl::StrCat("page server ", address)));
-  if (!finished.ok()) return Explain(finished, address, image);
+  RETURN_IF_ERROR(
+      Annotate(malformed, absl::StrCat("page server ", endpoint.address)));
+  if (!finished.ok()) return Explain(finished, endpoint, image);
   absl::StatusOr<ImageDescription> description = std::move(assembler).Finish();
   if (!description.ok()) {
-    return Annotate(description.status(),
-                    absl::StrCat("page server ", address, ", image ", image));
+    return Annotate(
+        description.status(),
+        absl::StrCat("page server ", endpoint.address, ", image ", image));
   }
   return std::unique_ptr<RemoteSource>(new RemoteSource(
-      address, image, *std::move(description), patience, std::move(channel)));
+      endpoint, image, *std::move(description), patience, std::move(channel)));
 }
 
-std::unique_ptr<RemoteSource> RemoteSource::Await(const std::string& address,
+std::unique_ptr<RemoteSource> RemoteSource::Await(const Endpoint& endpoint,
                                                   const std::string& image,
                                                   ImageDescription description,
                                                   std::string trouble,
                                                   absl::Duration patience) {
   std::unique_ptr<RemoteSource> source(
-      new RemoteSource(address, image, std::move(description), patience,
-                       NewPageChannel(address)));
+      new RemoteSource(endpoint, image, std::move(description), patience,
+                       NewPageChannel(endpoint)));
   source->trouble_at_first_ = std::move(trouble);
   return source;
 }
 
-RemoteSource::RemoteSource(std::string address, std::string image,
+RemoteSource::RemoteSource(Endpoint endpoint, std::string image,
                            ImageDescription description,
                            absl::Duration patience,
                            std::shared_ptr<grpc::Channel> channel)
-    : address_(std::move(address)),
+    : endpoint_(std::move(endpoint)),
       image_(std::move(image)),
       description_(std::move(description)),
       patience_(patience),
@@ -124,13 +135,13 @@ void RemoteSource::Start(PageSink* sink) {
   options.trouble_at_first = trouble_at_first_;
   options.urgency = Urgency::kDemand;
   options.watcher = watcher_;
-  streams_.push_back(std::make_unique<FetchStream>(address_, options, sink));
+  streams_.push_back(std::make_unique<FetchStream>(endpoint_, options, sink));
   options.urgency = Urgency::kPrefetch;
   options.watcher = nullptr;
   options.compression = compression_;
   options.max_batch_bytes = kBulkBatchBytes;
   for (int i = 0; i < kBulkStreams; ++i) {
-    streams_.push_back(std::make_unique<FetchStream>(address_, options, sink));
+    streams_.push_back(std::make_unique<FetchStream>(endpoint_, options, sink));
   }
   std::vector<FetchStream*> watched;
   for (const auto& stream : streams_) watched.push_back(stream.get());

@@ -15,6 +15,7 @@
 #include "lib/base/ready_watcher.h"
 #include "lib/source/page_source.h"
 #include "lib/transport/compression_choice.h"
+#include "lib/transport/endpoint.h"
 #include "lib/transport/fetch_stream.h"
 #include "lib/transport/progress_watch.h"
 #include "lib/transport/remote_working_set.h"
@@ -32,16 +33,16 @@ class RemoteSource : public PageSource {
   // How long a server may be silent before it is asked again.
   static constexpr absl::Duration kPatience = absl::Seconds(10);
 
-  // Asks `address` (HOST:PORT) for the description of `image`. Fails with what
-  // the operator can do about it: kUnavailable if the server cannot be reached
-  // within `deadline`, kNotFound, kFailedPrecondition.
+  // Asks the server at `endpoint` for the description of `image`. Fails with
+  // what the operator can do about it: kUnavailable if the server cannot be
+  // reached within `deadline`, kNotFound, kFailedPrecondition.
   static absl::StatusOr<std::unique_ptr<RemoteSource>> Open(
-      const std::string& address, const std::string& image,
+      const Endpoint& endpoint, const std::string& image,
       absl::Duration deadline, absl::Duration patience = kPatience);
   // A server that could not be asked, because of `trouble`, is waited for; from
   // then on as any other. The image's `description` is known from elsewhere.
   static std::unique_ptr<RemoteSource> Await(
-      const std::string& address, const std::string& image,
+      const Endpoint& endpoint, const std::string& image,
       ImageDescription description, std::string trouble,
       absl::Duration patience = kPatience);
   ~RemoteSource() override;
@@ -68,13 +69,13 @@ class RemoteSource : public PageSource {
 
  private:
   static absl::StatusOr<std::unique_ptr<RemoteSource>> OpenOnce(
-      const std::string& address, const std::string& image, absl::Time give_up,
+      const Endpoint& endpoint, const std::string& image, absl::Time give_up,
       absl::Duration patience);
-  RemoteSource(std::string address, std::string image,
+  RemoteSource(Endpoint endpoint, std::string image,
                ImageDescription description, absl::Duration patience,
                std::shared_ptr<grpc::Channel> channel);
 
-  const std::string address_;
+  const Endpoint endpoint_;
   const std::string image_;
   const ImageDescription description_;
   const absl::Duration patience_;

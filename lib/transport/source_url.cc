@@ -1,7 +1,9 @@
 #include "lib/transport/source_url.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -14,7 +16,8 @@ namespace {
 absl::Status Expected(absl::string_view text, absl::string_view problem) {
   return absl::InvalidArgumentError(
       absl::StrCat("source \"", text, "\": ", problem,
-                   "; expected criu:DIR or grpc://HOST:PORT/NAME"));
+                   "; expected criu:DIR or grpc://HOST:PORT/NAME, or grpcs:// "
+                   "for TLS"));
 }
 
 bool IsHostAndPort(absl::string_view address) {
@@ -25,7 +28,31 @@ bool IsHostAndPort(absl::string_view address) {
          port <= 65535;
 }
 
+// Null, or what is wrong with it.
+const char* TakeOption(absl::string_view option, SourceUrl& url) {
+  if (option == "insecure") {
+    url.insecure = true;
+    return url.tls ? "insecure is for grpc://" : nullptr;
+  }
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(option, absl::MaxSplits('=', 1));
+  std::string* value = parts.first == "tls"    ? &url.tls_directory
+                       : parts.first == "name" ? &url.server_name
+                                               : nullptr;
+  if (value == nullptr || parts.second.empty()) {
+    return "options are tls=DIR, name=SERVER and insecure";
+  }
+  *value = std::string(parts.second);
+  return url.tls ? nullptr : "tls and name are for grpcs://";
+}
+
 }  // namespace
+
+std::string SourceUrl::WithOption(absl::string_view text,
+                                  absl::string_view option) {
+  if (!absl::StartsWith(text, "grpc")) return std::string(text);
+  return absl::StrCat(text, absl::StrContains(text, '?') ? "&" : "?", option);
+}
 
 absl::StatusOr<SourceUrl> SourceUrl::Parse(absl::string_view text) {
   SourceUrl url;
@@ -36,11 +63,22 @@ absl::StatusOr<SourceUrl> SourceUrl::Parse(absl::string_view text) {
     url.directory = std::string(rest);
     return url;
   }
-  if (!absl::ConsumePrefix(&rest, "grpc://")) {
+  url.tls = absl::ConsumePrefix(&rest, "grpcs://");
+  if (!url.tls && !absl::ConsumePrefix(&rest, "grpc://")) {
     return Expected(text, "unknown kind of source");
   }
   url.kind = Kind::kPageServer;
-  size_t slash = rest.find('/');
+  const size_t question = rest.find('?');
+  if (question != absl::string_view::npos) {
+    for (absl::string_view option :
+         absl::StrSplit(rest.substr(question + 1), '&')) {
+      if (const char* problem = TakeOption(option, url)) {
+        return Expected(text, problem);
+      }
+    }
+    rest = rest.substr(0, question);
+  }
+  const size_t slash = rest.find('/');
   if (slash == absl::string_view::npos || slash + 1 == rest.size()) {
     return Expected(text, "no image name");
   }

@@ -39,12 +39,58 @@ TEST(SourceUrlTest, ReadsSeveralPageServers) {
   EXPECT_EQ(url.image, "redis");
 }
 
+TEST(SourceUrlTest, ReadsOneOverTls) {
+  ASSERT_OK_AND_ASSIGN(
+      SourceUrl url,
+      SourceUrl::Parse("grpcs://a:1,b:2/redis/1?tls=/etc/x&name=pages"));
+  EXPECT_TRUE(url.tls);
+  EXPECT_EQ(url.image, "redis/1");
+  EXPECT_EQ(url.tls_directory, "/etc/x");
+  EXPECT_EQ(url.server_name, "pages");
+  ASSERT_OK_AND_ASSIGN(url, SourceUrl::Parse("grpcs://a:1/redis"));
+  EXPECT_TRUE(url.tls);
+  EXPECT_EQ(url.tls_directory, "");
+}
+
+TEST(SourceUrlTest, PlainTextIsSpelledOut) {
+  ASSERT_OK_AND_ASSIGN(SourceUrl url, SourceUrl::Parse("grpc://a:1/redis"));
+  EXPECT_FALSE(url.tls);
+  EXPECT_FALSE(url.insecure);
+  ASSERT_OK_AND_ASSIGN(url, SourceUrl::Parse("grpc://a:1/redis?insecure"));
+  EXPECT_TRUE(url.insecure);
+  EXPECT_EQ(url.image, "redis");
+}
+
+TEST(SourceUrlTest, AddsOptions) {
+  EXPECT_EQ(SourceUrl::WithOption("grpc://a:1/b", "insecure"),
+            "grpc://a:1/b?insecure");
+  EXPECT_EQ(SourceUrl::WithOption("grpcs://a:1/b?name=c", "tls=/d"),
+            "grpcs://a:1/b?name=c&tls=/d");
+  EXPECT_EQ(SourceUrl::WithOption("criu:/d", "tls=/d"), "criu:/d");
+}
+
 TEST(SourceUrlTest, SaysWhatIsExpected) {
-  for (const char* text :
-       {"", "redis", "criu:", "grpc://host/name", "grpc://host:0/name",
-        "grpc://host:70000/name", "grpc://host:7077", "grpc://host:7077/",
-        "grpc://:7077/name", "http://host:1/name", "grpc://a:1,/name",
-        "grpc://a:1,b/name", "grpc://,a:1/name", "grpc://a:1,a:1/name"}) {
+  for (const char* text : {"",
+                           "redis",
+                           "criu:",
+                           "grpc://host/name",
+                           "grpc://host:0/name",
+                           "grpc://host:70000/name",
+                           "grpc://host:7077",
+                           "grpc://host:7077/",
+                           "grpc://:7077/name",
+                           "http://host:1/name",
+                           "grpc://a:1,/name",
+                           "grpc://a:1,b/name",
+                           "grpcs:///name",
+                           "grpc://a:1/b?tls=/d",
+                           "grpcs://a:1/b?insecure",
+                           "grpcs://a:1/b?tls=",
+                           "grpcs://a:1/b?",
+                           "grpcs://a:1/b?other=1",
+                           "grpc://a:1/?insecure",
+                           "grpc://,a:1/name",
+                           "grpc://a:1,a:1/name"}) {
     EXPECT_THAT(SourceUrl::Parse(text),
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          HasSubstr("expected criu:DIR or grpc://")))

@@ -23,7 +23,7 @@ absl::Status ShuttingDownError() {
 }
 
 absl::StatusOr<StreamAdmission::Admitted> StreamAdmission::Admit(
-    const v1::FetchRequest& first) const {
+    const v1::FetchRequest& first, const ClientIdentity& client) const {
   if (!first.has_start()) {
     return absl::InvalidArgumentError("the first request must be `start`");
   }
@@ -32,17 +32,16 @@ absl::StatusOr<StreamAdmission::Admitted> StreamAdmission::Admit(
       start.urgency() != v1::URGENCY_PREFETCH) {
     return absl::InvalidArgumentError("`start` names no urgency");
   }
-  absl::StatusOr<std::shared_ptr<const PageStore>> store =
-      catalog_.Open(start.image());
-  if (!store.ok()) return ToClient(store.status());
-  const ImageDescription& description = (*store)->description();
+  ASSIGN_OR_RETURN(std::shared_ptr<const PageStore> store,
+                   images_.Open(client, start.image()));
+  const ImageDescription& description = store->description();
   RETURN_IF_ERROR(CheckContentId(start.image(), start.content_id(),
                                  description.content_id));
   const uint64_t bytes = start.max_batch_bytes() == 0
                              ? kDefaultBatchBytes
                              : std::clamp<uint64_t>(start.max_batch_bytes(),
                                                     kPageSize, kMaxBatchBytes);
-  return Admitted{BatchWriter(*store, PageCount(bytes / kPageSize)),
+  return Admitted{BatchWriter(std::move(store), PageCount(bytes / kPageSize)),
                   FetchQueue(description.page_count), start.urgency(),
                   start.image()};
 }

@@ -9,8 +9,9 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "lib/transport/batch_writer.h"
+#include "lib/transport/client_identity.h"
 #include "lib/transport/fetch_queue.h"
-#include "lib/transport/image_catalog.h"
+#include "lib/transport/image_access.h"
 #include "lib/transport/served_stream.h"
 #include "pagelift/v1/page_server.pb.h"
 
@@ -22,8 +23,7 @@ namespace pagelift {
 // Thread-safe.
 class StreamAdmission {
  public:
-  // `catalog` must outlive it.
-  explicit StreamAdmission(ImageCatalog& catalog) : catalog_(catalog) {}
+  explicit StreamAdmission(ImageAccess images) : images_(images) {}
 
   // What a stream needs to be served.
   struct Admitted {
@@ -33,7 +33,8 @@ class StreamAdmission {
     std::string image;
   };
   // The error is the stream's status.
-  absl::StatusOr<Admitted> Admit(const v1::FetchRequest& first) const;
+  absl::StatusOr<Admitted> Admit(const v1::FetchRequest& first,
+                                 const ClientIdentity& client) const;
 
   // `stream` is served from now until Leave(). kUnavailable: no more are.
   absl::Status Enter(ServedStream* stream) ABSL_LOCKS_EXCLUDED(mu_);
@@ -44,7 +45,7 @@ class StreamAdmission {
   void Drain() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
-  ImageCatalog& catalog_;
+  const ImageAccess images_;
   mutable absl::Mutex mu_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   absl::flat_hash_set<ServedStream*> streams_ ABSL_GUARDED_BY(mu_);

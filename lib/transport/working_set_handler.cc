@@ -8,14 +8,14 @@
 
 namespace pagelift {
 
-WorkingSetHandler::WorkingSetHandler(ImageCatalog& catalog,
-                                     KeepWorkingSets keep)
-    : catalog_(catalog), keep_(keep) {}
+WorkingSetHandler::WorkingSetHandler(ImageAccess images, KeepWorkingSets keep)
+    : images_(images), keep_(keep) {}
 
-absl::Status WorkingSetHandler::Get(const v1::GetWorkingSetRequest& request,
+absl::Status WorkingSetHandler::Get(const ClientIdentity& client,
+                                    const v1::GetWorkingSetRequest& request,
                                     v1::GetWorkingSetResponse* response) const {
   ASSIGN_OR_RETURN(const WorkingSetFile file,
-                   Open(request.image(), request.content_id()));
+                   Open(client, request.image(), request.content_id()));
   ASSIGN_OR_RETURN(const WorkingSet working_set, file.Read());
   const CombinedRecordings combined = CombineRecordings(working_set.recordings);
   *response->mutable_order() = EncodeRecording(combined.order);
@@ -30,9 +30,10 @@ absl::Status WorkingSetHandler::Get(const v1::GetWorkingSetRequest& request,
 }
 
 absl::Status WorkingSetHandler::Add(
+    const ClientIdentity& client,
     const v1::AddRecordingRequest& request) const {
   ASSIGN_OR_RETURN(const WorkingSetFile file,
-                   OpenToWrite(request.image(), request.content_id()));
+                   OpenToWrite(client, request.image(), request.content_id()));
   ASSIGN_OR_RETURN(const Recording recording,
                    DecodeRecording(request.recording(), file.page_count()));
   if (recording.empty()) {
@@ -45,30 +46,32 @@ absl::Status WorkingSetHandler::Add(
 }
 
 absl::Status WorkingSetHandler::Drop(
+    const ClientIdentity& client,
     const v1::DropWorkingSetRequest& request) const {
   ASSIGN_OR_RETURN(const WorkingSetFile file,
-                   OpenToWrite(request.image(), request.content_id()));
+                   OpenToWrite(client, request.image(), request.content_id()));
   RETURN_IF_ERROR(file.Drop());
   LOG(Info) << "dropped the working set of image " << request.image();
   return absl::OkStatus();
 }
 
 absl::StatusOr<WorkingSetFile> WorkingSetHandler::Open(
-    const std::string& image, const std::string& content_id) const {
-  absl::StatusOr<WorkingSetFile> file = catalog_.OpenWorkingSet(image);
-  if (!file.ok()) return ToClient(file.status());
-  RETURN_IF_ERROR(CheckContentId(image, content_id, file->content_id()));
+    const ClientIdentity& client, const std::string& image,
+    const std::string& content_id) const {
+  ASSIGN_OR_RETURN(WorkingSetFile file, images_.OpenWorkingSet(client, image));
+  RETURN_IF_ERROR(CheckContentId(image, content_id, file.content_id()));
   return file;
 }
 
 absl::StatusOr<WorkingSetFile> WorkingSetHandler::OpenToWrite(
-    const std::string& image, const std::string& content_id) const {
+    const ClientIdentity& client, const std::string& image,
+    const std::string& content_id) const {
   if (keep_ == KeepWorkingSets::kNo) {
     return absl::FailedPreconditionError(
         "this page server writes no working sets: it was started without "
         "--keep-working-sets");
   }
-  return Open(image, content_id);
+  return Open(client, image, content_id);
 }
 
 }  // namespace pagelift

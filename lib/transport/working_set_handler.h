@@ -5,7 +5,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "lib/transport/image_catalog.h"
+#include "lib/transport/client_identity.h"
+#include "lib/transport/image_access.h"
 #include "lib/workingset/working_set.h"
 #include "lib/workingset/working_set_file.h"
 #include "pagelift/v1/page_server.pb.h"
@@ -18,22 +19,26 @@ namespace pagelift {
 // Thread-safe.
 class WorkingSetHandler {
  public:
-  // `catalog` must outlive it.
-  WorkingSetHandler(ImageCatalog& catalog, KeepWorkingSets keep);
+  WorkingSetHandler(ImageAccess images, KeepWorkingSets keep);
 
-  absl::Status Get(const v1::GetWorkingSetRequest& request,
+  absl::Status Get(const ClientIdentity& client,
+                   const v1::GetWorkingSetRequest& request,
                    v1::GetWorkingSetResponse* response) const;
-  absl::Status Add(const v1::AddRecordingRequest& request) const;
-  absl::Status Drop(const v1::DropWorkingSetRequest& request) const;
+  absl::Status Add(const ClientIdentity& client,
+                   const v1::AddRecordingRequest& request) const;
+  absl::Status Drop(const ClientIdentity& client,
+                    const v1::DropWorkingSetRequest& request) const;
 
  private:
-  absl::StatusOr<WorkingSetFile> Open(const std::string& image,
+  absl::StatusOr<WorkingSetFile> Open(const ClientIdentity& client,
+                                      const std::string& image,
                                       const std::string& content_id) const;
   // The same, if anything may be written.
   absl::StatusOr<WorkingSetFile> OpenToWrite(
-      const std::string& image, const std::string& content_id) const;
+      const ClientIdentity& client, const std::string& image,
+      const std::string& content_id) const;
 
-  ImageCatalog& catalog_;
+  const ImageAccess images_;
   const KeepWorkingSets keep_;
 };
 

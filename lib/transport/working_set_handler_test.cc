@@ -24,6 +24,8 @@ using ::testing::SizeIs;
 
 constexpr uint64_t kPages = 1024;
 
+const ClientIdentity kClient({"CN:a"});
+
 class WorkingSetHandlerTest : public ::testing::Test {
  protected:
   WorkingSetHandlerTest() {
@@ -48,7 +50,7 @@ class WorkingSetHandlerTest : public ::testing::Test {
 
   v1::GetWorkingSetResponse Get() {
     v1::GetWorkingSetResponse response;
-    EXPECT_OK(keeping_.Get(Of<v1::GetWorkingSetRequest>(), &response));
+    EXPECT_OK(keeping_.Get(kClient, Of<v1::GetWorkingSetRequest>(), &response));
     return response;
   }
 
@@ -60,8 +62,8 @@ class WorkingSetHandlerTest : public ::testing::Test {
 };
 
 TEST_F(WorkingSetHandlerTest, HandsOutWhatItKeptAsOneOrder) {
-  EXPECT_OK(keeping_.Add(Adding(100, 10)));
-  EXPECT_OK(keeping_.Add(Adding(105, 20)));
+  EXPECT_OK(keeping_.Add(kClient, Adding(100, 10)));
+  EXPECT_OK(keeping_.Add(kClient, Adding(105, 20)));
   const v1::GetWorkingSetResponse response = Get();
   EXPECT_THAT(response.order().steps(), ElementsAre(105, -25));
   EXPECT_THAT(response.order().page_counts(), ElementsAre(20, 5));
@@ -78,47 +80,48 @@ TEST_F(WorkingSetHandlerTest, WithoutRecordingsThereIsNoOrder) {
 }
 
 TEST_F(WorkingSetHandlerTest, ReadsButWritesNothingUnlessItIsToKeep) {
-  EXPECT_OK(keeping_.Add(Adding(100, 10)));
-  EXPECT_THAT(reading_.Add(Adding(5, 1)),
+  EXPECT_OK(keeping_.Add(kClient, Adding(100, 10)));
+  EXPECT_THAT(reading_.Add(kClient, Adding(5, 1)),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("without --keep-working-sets")));
-  EXPECT_THAT(reading_.Drop(Of<v1::DropWorkingSetRequest>()),
+  EXPECT_THAT(reading_.Drop(kClient, Of<v1::DropWorkingSetRequest>()),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("without --keep-working-sets")));
   v1::GetWorkingSetResponse response;
-  EXPECT_OK(reading_.Get(Of<v1::GetWorkingSetRequest>(), &response));
+  EXPECT_OK(reading_.Get(kClient, Of<v1::GetWorkingSetRequest>(), &response));
   EXPECT_THAT(response.recordings(), SizeIs(1));
 }
 
 TEST_F(WorkingSetHandlerTest, RefusesRecordingsThatAreNone) {
   EXPECT_THAT(
-      keeping_.Add(Of<v1::AddRecordingRequest>()),
+      keeping_.Add(kClient, Of<v1::AddRecordingRequest>()),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no pag")));
-  EXPECT_THAT(keeping_.Add(Adding(1000, 25)),
+  EXPECT_THAT(keeping_.Add(kClient, Adding(1000, 25)),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("outside of an image of 1024 pages")));
-  EXPECT_THAT(keeping_.Add(Adding(0, (1 << 20) + 1)),
+  EXPECT_THAT(keeping_.Add(kClient, Adding(0, (1 << 20) + 1)),
               StatusIs(absl::StatusCode::kResourceExhausted));
   EXPECT_THAT(Get().recordings(), IsEmpty());
 }
 
 TEST_F(WorkingSetHandlerTest, RefusesUnknownBrokenAndOtherImages) {
   v1::GetWorkingSetResponse response;
-  EXPECT_THAT(keeping_.Get(Of<v1::GetWorkingSetRequest>("nope"), &response),
-              StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(
-      keeping_.Get(Of<v1::GetWorkingSetRequest>("broken"), &response),
+      keeping_.Get(kClient, Of<v1::GetWorkingSetRequest>("nope"), &response),
+      StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(
+      keeping_.Get(kClient, Of<v1::GetWorkingSetRequest>("broken"), &response),
       StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("too short")));
   v1::AddRecordingRequest other = Adding(5, 1);
   other.set_content_id("beef");
-  EXPECT_THAT(keeping_.Add(other),
+  EXPECT_THAT(keeping_.Add(kClient, other),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("is now another checkpoint")));
 }
 
 TEST_F(WorkingSetHandlerTest, DropsAll) {
-  EXPECT_OK(keeping_.Add(Adding(100, 10)));
-  EXPECT_OK(keeping_.Drop(Of<v1::DropWorkingSetRequest>()));
+  EXPECT_OK(keeping_.Add(kClient, Adding(100, 10)));
+  EXPECT_OK(keeping_.Drop(kClient, Of<v1::DropWorkingSetRequest>()));
   EXPECT_TRUE(fs::is_empty(catalog_.directory()));
 }
 

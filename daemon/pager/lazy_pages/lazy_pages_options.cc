@@ -1,9 +1,12 @@
 #include "daemon/pager/lazy_pages/lazy_pages_options.h"
 
+#include <utility>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/command_line.h"
 #include "lib/prefetch/prefetch_option.h"
+#include "lib/transport/source_flags.h"
 
 namespace pagelift {
 
@@ -20,6 +23,7 @@ LogLevel LazyPagesOptions::log_level() const {
 
 std::optional<int> ParseLazyPagesOptions(int argc, const char* const argv[],
                                          LazyPagesOptions* options) {
+  SourceFlags source_flags;
   CommandLine line("pagelift lazy-pages",
                    "Serves the memory of one `criu restore --lazy-pages`, in "
                    "place of `criu lazy-pages`.");
@@ -50,8 +54,9 @@ std::optional<int> ParseLazyPagesOptions(int argc, const char* const argv[],
   line.Add({"port", 0, "PORT", "of CRIU's page server", &options->port});
   line.Add({"source", 0, "URL",
             "take the pages from criu:DIR or "
-            "grpc://HOST:PORT[,HOST:PORT...]/NAME instead",
+            "grpc[s]://HOST:PORT[,HOST:PORT...]/NAME instead",
             &options->source});
+  source_flags.AddTo(line);
   line.Add({"prefetch", 0, "MODE",
             "how much of what nobody waits for is brought: full (default), "
             "idle, rate=N in MiB a second, off",
@@ -62,7 +67,7 @@ std::optional<int> ParseLazyPagesOptions(int argc, const char* const argv[],
       "Examples:\n"
       "  pagelift lazy-pages -D /ckpt &\n"
       "  pagelift lazy-pages -D /ckpt -W /job --source "
-      "grpc://10.0.0.2:7077/redis -v4 -o lp.log --daemon\n"
+      "grpcs://10.0.0.2:7077/redis -v4 -o lp.log --daemon\n"
       "  pagelift lazy-pages -D /ckpt --page-server --address 10.0.0.2 --port "
       "27000\n");
   if (std::optional<int> exit_code = line.ParseOrExitCode(argc, argv)) {
@@ -81,6 +86,7 @@ std::optional<int> ParseLazyPagesOptions(int argc, const char* const argv[],
   if (options->source.empty()) {
     options->source = absl::StrCat("criu:", options->images);
   }
+  options->source = source_flags.AppliedTo(std::move(options->source));
   return std::nullopt;
 }
 

@@ -1,12 +1,16 @@
 #include "daemon/pager/source/source_opener.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "daemon/pager/source/image_directory_source.h"
 #include "lib/base/status_macros.h"
 #include "lib/image/checkpoint_image.h"
+#include "lib/transport/endpoint.h"
 #include "lib/transport/open_replicas.h"
+#include "lib/transport/source_endpoints.h"
 #include "lib/transport/source_url.h"
 #include "lib/workingset/working_set_file.h"
 
@@ -30,7 +34,8 @@ absl::StatusOr<std::unique_ptr<PageSource>> OpenSource(
     return std::unique_ptr<PageSource>(std::make_unique<ImageDirectorySource>(
         std::move(image), std::move(file), options.keep));
   }
-  return OpenReplicas(parsed.addresses, parsed.image, kOpenDeadline,
+  ASSIGN_OR_RETURN(const std::vector<Endpoint> endpoints, EndpointsOf(parsed));
+  return OpenReplicas(endpoints, parsed.image, kOpenDeadline,
                       options.compression);
 }
 

@@ -192,10 +192,11 @@ class Pagelift(_Restoring):
             self._serve("server", "pagelift-server", self._scene.source,
                         [tools.pagelift("pagelift-server"), "--listen", listen,
                          "--image", f"{_NAME}={self._workload.images}",
+                         "--insecure",
                          *self._server_options()],
                         "--ready-fd", work / "server.log")
             address, port = self._way_to_server(work)
-            self._source = f"grpc://{address}:{port}/{_NAME}"
+            self._source = f"grpc://{address}:{port}/{_NAME}?insecure"
         self._serve("daemon", "pageliftd", self._scene.destination,
                     [tools.pagelift("pageliftd"), "--control",
                      work / "control"],

@@ -95,7 +95,7 @@ def status_without_daemon(s: Setting) -> Result:
 
 def server_address_taken(s: Setting) -> Result:
     return s.run(tools.pagelift("pagelift-server"), "--listen",
-                 "198.51.100.1:7077", "--root", s.folder)
+                 "198.51.100.1:7077", "--insecure", "--root", s.folder)
 
 
 CASES = [

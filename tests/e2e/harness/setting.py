@@ -73,12 +73,16 @@ class Setting:
     def start_server(self, name: str, images: Path,
                      *options: str) -> tuple[str, Process]:
         address = f"127.0.0.1:{next(self._ports)}"
-        server = start_when_ready(
+        return (f"grpc://{address}/{name}",
+                self.start_server_at(address, name, images, *options))
+
+    def start_server_at(self, address: str, name: str, images: Path,
+                        *options: str) -> Process:
+        return start_when_ready(
             self.guest, "pagelift-server",
             [tools.pagelift("pagelift-server"), "--listen", address,
              "--image", f"{name}={images}", *options],
             "--ready-fd", self.next_log())
-        return f"grpc://{address}/{name}", server
 
     def run(self, *argv: str | Path) -> Result:
         return result_of(self.start(str(argv[0]), argv))

@@ -12,6 +12,7 @@ from pathlib import Path
 from . import tools
 from .checkpoint import PARKED_PORT, Checkpoint
 from .images import copy_without_lazy_pages
+from .certificates import Authority
 from .namespaces import Failed, Host, Process
 from .scene import Scene
 from .waiting import PATIENCE_SECONDS, wait_for_byte, wait_until
@@ -158,15 +159,24 @@ class CriuWay(LazyPagesWay):
 
 
 class PageliftServer:
-    """`pagelift-server` on the source host, with one checkpoint in it."""
+    """`pagelift-server` on the source host, with one checkpoint in it; in plain
+    text, or over TLS."""
 
-    def __init__(self, scene: Scene, images: Path) -> None:
+    def __init__(self, scene: Scene, images: Path, tls: bool = False) -> None:
         address = f"{scene.source.address}:{_SERVER_PORT}"
-        self.url = f"grpc://{address}/{_IMAGE_NAME}"
+        if tls:
+            authority = Authority(scene.folder)
+            server = authority.issue("server", f"IP:{scene.source.address}")
+            client = authority.issue("pager")
+            self.url = f"grpcs://{address}/{_IMAGE_NAME}?tls={client}"
+            security = ["--tls", server]
+        else:
+            self.url = f"grpc://{address}/{_IMAGE_NAME}?insecure"
+            security = ["--insecure"]
         self.process = start_when_ready(
             scene.source, "pagelift-server",
             [tools.pagelift("pagelift-server"), "--listen", address,
-             "--image", f"{_IMAGE_NAME}={images}"],
+             "--image", f"{_IMAGE_NAME}={images}", *security],
             "--ready-fd", scene.folder / "pagelift-server.log")
 
     def close(self) -> None:
@@ -205,7 +215,7 @@ class PageliftRestoreWay(RestoreWay):
 
     def __init__(self, scene: Scene, checkpoint: Checkpoint, place: str):
         super().__init__(scene, checkpoint, place)
-        self._server = (PageliftServer(scene, checkpoint.images)
+        self._server = (PageliftServer(scene, checkpoint.images, tls=True)
                         if place == REMOTE else None)
         # The daemon makes it, for its own user only.
         self._control = self._daemon_folder() / "control" / "socket"

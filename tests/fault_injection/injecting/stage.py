@@ -35,7 +35,8 @@ class ChaosPager(Pager):
         self.link = FaultyLink(scene.source, _LINK_PORT, _SERVER_PORT,
                                _BYTES_PER_SECOND, seed)
         self._replica: Process | None = None
-        super().__init__(scene, REMOTE, "auto" if seed % 2 else "always")
+        super().__init__(scene, REMOTE, "auto" if seed % 2 else "always",
+                         tls=seed % 4 < 2)
         # Every third time there is another server, which nobody hurts.
         if seed % 3 == 0:
             self._replica = self._started_server(self._address_of_replica())

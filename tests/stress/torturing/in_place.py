@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from harness import tools
+from harness.certificates import Authority
 from harness.namespaces import FIRST_TARGET_PID, Failed, Host, Process
 from harness.scene import Scene
 from harness.waiting import PATIENCE_SECONDS, wait_until
@@ -29,8 +30,15 @@ _SECONDS_BETWEEN_TRIES = 0.1
 class Pager:
     """A pageliftd and, on the other host, the page server it fetches from."""
 
-    def __init__(self, scene: Scene, place: str, compression: str) -> None:
+    def __init__(self, scene: Scene, place: str, compression: str,
+                 tls: bool = False) -> None:
         self._scene = scene
+        self._tls = tls
+        if tls:
+            authority = Authority(scene.folder)
+            self._server_tls = authority.issue(
+                "server", f"IP:{scene.source.address}")
+            self._client_tls = authority.issue("pager")
         self.images = scene.make_folder("images")
         self._server: Process | None = None
         if place != EMBEDDED:
@@ -43,7 +51,8 @@ class Pager:
         return start_when_ready(
             self._scene.source, "pagelift-server",
             [tools.pagelift("pagelift-server"), "--listen", listens,
-             "--root", self.images],
+             "--root", self.images,
+             *(["--tls", self._server_tls] if self._tls else ["--insecure"])],
             "--ready-fd", self._scene.folder / "pagelift-server.log")
 
     def _start_daemon(self) -> None:
@@ -57,7 +66,9 @@ class Pager:
     def source_of(self, name: str) -> str:
         if self._server is None:
             return f"criu:{self.images / name}"
-        return f"grpc://{self._address_of_server()}/{name}"
+        at = f"{self._address_of_server()}/{name}"
+        return (f"grpcs://{at}?tls={self._client_tls}" if self._tls
+                else f"grpc://{at}?insecure")
 
     def _address_of_server(self) -> str:
         return self._listens

@@ -1,0 +1,40 @@
+#ifndef PAGELIFT_LIB_TRANSPORT_CLIENT_IDENTITY_H_
+#define PAGELIFT_LIB_TRANSPORT_CLIENT_IDENTITY_H_
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "grpcpp/grpcpp.h"
+
+namespace pagelift {
+
+// Who a page server's client is, for the rules of who may open what.
+class ClientIdentity {
+ public:
+  // A client on a Unix socket of this host: the file's permissions say who that
+  // can be.
+  static constexpr char kLocal[] = "LOCAL";
+  // One that nobody has certified.
+  static constexpr char kAnonymous[] = "ANONYMOUS";
+
+  // Whom a certificate is for; see lib/tls/certificate_names.h.
+  explicit ClientIdentity(std::vector<std::string> names)
+      : names_(std::move(names)) {}
+  // Without TLS: LOCAL or ANONYMOUS.
+  static ClientIdentity OfSocket(int socket);
+  // The client of a call of gRPC, with TLS or without.
+  static ClientIdentity OfCall(const grpc::ServerContext& context);
+
+  // All that it may be called; may be empty.
+  const std::vector<std::string>& names() const { return names_; }
+  // The same, for people; the first, if there are many.
+  std::string ToString() const;
+
+ private:
+  std::vector<std::string> names_;
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_TRANSPORT_CLIENT_IDENTITY_H_
