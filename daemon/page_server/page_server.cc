@@ -16,7 +16,7 @@ constexpr char kServiceName[] = "pagelift.v1.PageServer";
 
 absl::StatusOr<std::unique_ptr<PageServer>> PageServer::Start(
     const std::string& address, ImageAccess images, Options options) {
-  std::unique_ptr<PageServer> server(new PageServer(images, options.keep));
+  std::unique_ptr<PageServer> server(new PageServer(images, options));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
@@ -29,8 +29,8 @@ absl::StatusOr<std::unique_ptr<PageServer>> PageServer::Start(
   return server;
 }
 
-PageServer::PageServer(ImageAccess images, KeepWorkingSets keep)
-    : service_(images, keep) {}
+PageServer::PageServer(ImageAccess images, const Options& options)
+    : service_(images, options.keep, options.limits) {}
 
 PageServer::~PageServer() {
   if (server_ != nullptr) Stop(absl::ZeroDuration());

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "lib/tls/tls_credentials.h"
+#include "lib/transport/client_limits.h"
 #include "lib/transport/door_server.h"
 #include "lib/transport/image_access.h"
 #include "lib/transport/page_door.h"
@@ -27,6 +28,7 @@ class PageServer {
     KeepWorkingSets keep = KeepWorkingSets::kNo;
     std::shared_ptr<TlsCredentials> tls;  // Null: plain text.
     size_t connections_per_client = PageDoor::kMostOfAClient;
+    ClientLimits limits;
   };
 
   // The error says why `address` (HOST:PORT or unix:PATH, port 0 for any)
@@ -48,7 +50,7 @@ class PageServer {
   void Stop(absl::Duration deadline);
 
  private:
-  PageServer(ImageAccess images, KeepWorkingSets keep);
+  PageServer(ImageAccess images, const Options& options);
 
   PageService service_;
   std::unique_ptr<DoorServer> server_;  // Last: calls the service.

@@ -76,6 +76,19 @@ std::optional<int> ParsePageServerOptions(int argc, const char* const argv[],
             "how many a host may have at a time; a restore needs three "
             "(default: 1024)",
             &options->connections_per_client});
+  line.Add({"streams-per-client", 0, "N",
+            "how many streams of pages a client may have at a time (default: "
+            "1024)",
+            &options->streams_per_client});
+  line.Add({"bandwidth-per-client", 0, "MIB",
+            "how many MiB of pages a second a client gets at most, all its "
+            "streams together; pages that threads wait for first (default: no "
+            "limit)",
+            &options->mib_per_client});
+  line.Add({"requests-per-client", 0, "N",
+            "how many requests a second of a client are answered at most "
+            "(default: no limit)",
+            &options->requests_per_client});
   line.Add({"ready-fd", 0, "N",
             "write a newline to this descriptor, and close it, when serving",
             &options->ready_fd});
@@ -107,8 +120,10 @@ std::optional<int> ParsePageServerOptions(int argc, const char* const argv[],
   if (!options->tls.empty() && absl::StartsWith(options->listen, "unix:")) {
     return line.Complain("a Unix socket has no use for --tls");
   }
-  if (options->connections_per_client == 0) {
-    return line.Complain("--connections-per-client must be at least 1");
+  if (options->connections_per_client == 0 ||
+      options->streams_per_client == 0) {
+    return line.Complain(
+        "--connections-per-client and --streams-per-client must be at least 1");
   }
   return std::nullopt;
 }

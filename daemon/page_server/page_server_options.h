@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "lib/base/log.h"
+#include "lib/transport/client_limits.h"
 #include "lib/transport/page_door.h"
 
 namespace pagelift {
@@ -22,6 +23,9 @@ struct PageServerOptions {
   bool insecure = false;
   std::string policy;  // File; empty: everybody may open everything.
   uint64_t connections_per_client = PageDoor::kMostOfAClient;
+  uint64_t streams_per_client = ClientLimits::kStreams;
+  uint64_t mib_per_client = 0;       // A second; 0: no limit.
+  uint64_t requests_per_client = 0;  // A second; 0: no limit.
   int ready_fd = -1;
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;  // Empty: stderr.

@@ -44,6 +44,11 @@ absl::Status Serve(const PageServerOptions& options, StopSignals& signals) {
   PageServer::Options serving;
   if (options.keep_working_sets) serving.keep = KeepWorkingSets::kYes;
   serving.connections_per_client = options.connections_per_client;
+  serving.limits.streams = options.streams_per_client;
+  serving.limits.bytes_per_second =
+      static_cast<double>(options.mib_per_client) * (1 << 20);
+  serving.limits.requests_per_second =
+      static_cast<double>(options.requests_per_client);
   if (!options.tls.empty()) {
     ASSIGN_OR_RETURN(
         serving.tls,

@@ -14,16 +14,15 @@ constexpr absl::Duration kBurst = absl::Milliseconds(20);
 
 void PrefetchPace::SetMode(PrefetchMode mode, absl::Duration now) {
   mode_ = mode;
-  paid_at_ = now;
+  if (mode.kind != PrefetchMode::Kind::kRate) return;
+  bytes_ =
+      RateBudget(static_cast<double>(mode.mib_per_second) * (1 << 20), kBurst);
+  bytes_.Settle(now);
 }
 
 void PrefetchPace::OnAsked(PageCount pages, absl::Duration now) {
   if (mode_.kind != PrefetchMode::Kind::kRate) return;
-  const double bytes_per_second =
-      static_cast<double>(mode_.mib_per_second) * (1 << 20);
-  paid_at_ =
-      std::max(paid_at_, now - kBurst) +
-      absl::Seconds(static_cast<double>(pages.bytes()) / bytes_per_second);
+  bytes_.Spend(static_cast<double>(pages.bytes()), now);
 }
 
 absl::Duration PrefetchPace::Pause(absl::Duration now) const {
@@ -33,7 +32,7 @@ absl::Duration PrefetchPace::Pause(absl::Duration now) const {
     case PrefetchMode::Kind::kIdle:
       return std::max(absl::ZeroDuration(), last_demand_ + kIdleAfter - now);
     case PrefetchMode::Kind::kRate:
-      return std::max(absl::ZeroDuration(), paid_at_ - now);
+      return bytes_.Pause(now);
     case PrefetchMode::Kind::kOff:
       return absl::InfiniteDuration();
   }

@@ -2,6 +2,7 @@
 #define PAGELIFT_LIB_PREFETCH_PREFETCH_PACE_H_
 
 #include "absl/time/time.h"
+#include "lib/base/rate_budget.h"
 #include "lib/memory/page.h"
 #include "lib/prefetch/prefetch_mode.h"
 
@@ -27,8 +28,7 @@ class PrefetchPace {
  private:
   PrefetchMode mode_;
   absl::Duration last_demand_ = -absl::InfiniteDuration();
-  // Of kRate: when what was asked for has been paid for.
-  absl::Duration paid_at_ = -absl::InfiniteDuration();
+  RateBudget bytes_;  // Of kRate.
 };
 
 }  // namespace pagelift

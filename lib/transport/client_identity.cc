@@ -10,8 +10,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "lib/base/log.h"
 #include "lib/tls/certificate_names.h"
+#include "lib/transport/socket_address.h"
 
 namespace pagelift {
 namespace {
@@ -26,7 +28,8 @@ ClientIdentity ClientIdentity::OfSocket(int socket) {
   int domain = 0;
   socklen_t size = sizeof(domain);
   getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size);
-  return ClientIdentity({domain == AF_UNIX ? kLocal : kAnonymous});
+  return ClientIdentity({domain == AF_UNIX ? kLocal : kAnonymous},
+                        ClientOf(socket));
 }
 
 ClientIdentity ClientIdentity::OfCall(const grpc::ServerContext& context) {
@@ -35,8 +38,14 @@ ClientIdentity ClientIdentity::OfCall(const grpc::ServerContext& context) {
       auth == nullptr ? std::vector<grpc::string_ref>()
                       : auth->FindPropertyValues(kCertificateProperty);
   if (certificates.empty()) {
-    return ClientIdentity(
-        {absl::StartsWith(context.peer(), "unix:") ? kLocal : kAnonymous});
+    const std::string peer = context.peer();
+    if (absl::StartsWith(peer, "unix:")) {
+      return ClientIdentity({kLocal}, kThisHost);
+    }
+    // "ipv4:HOST:PORT".
+    absl::string_view host = absl::string_view(peer).substr(0, peer.rfind(':'));
+    absl::ConsumePrefix(&host, "ipv4:");
+    return ClientIdentity({kAnonymous}, std::string(host));
   }
   absl::StatusOr<std::vector<std::string>> names =
       CertificateNamesOfPem(absl::string_view(certificates.front().data(),
@@ -46,6 +55,10 @@ ClientIdentity ClientIdentity::OfCall(const grpc::ServerContext& context) {
     return ClientIdentity(std::vector<std::string>());
   }
   return ClientIdentity(*std::move(names));
+}
+
+std::string ClientIdentity::Account() const {
+  return host_.empty() ? absl::StrJoin(names_, ",") : host_;
 }
 
 std::string ClientIdentity::ToString() const {

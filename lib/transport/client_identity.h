@@ -30,9 +30,17 @@ class ClientIdentity {
   const std::vector<std::string>& names() const { return names_; }
   // The same, for people; the first, if there are many.
   std::string ToString() const;
+  // What is counted as one client: all that is certified alike, or comes from
+  // one host.
+  std::string Account() const;
 
  private:
+  // One that is not certified; `host` by ClientOf() its socket.
+  ClientIdentity(std::vector<std::string> names, std::string host)
+      : names_(std::move(names)), host_(std::move(host)) {}
+
   std::vector<std::string> names_;
+  std::string host_;  // Empty: it is certified.
 };
 
 }  // namespace pagelift

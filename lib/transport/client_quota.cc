@@ -14,18 +14,17 @@ constexpr absl::Duration kTellEvery = absl::Seconds(10);
 std::optional<ClientQuota::Place> ClientQuota::Enter(
     const std::string& client) {
   absl::MutexLock lock(&mu_);
-  size_t& count = connections_[client];
+  size_t& count = held_[client];
   if (count < most_) {
     ++count;
     return Place(this, client);
   }
-  if (count == 0) connections_.erase(client);
+  if (count == 0) held_.erase(client);
   ++refused_;
   const absl::Duration now = MonotonicNow();
   if (kTellEvery <= now - told_) {
-    LOG(Warning) << client << " has " << most_
-                 << " connections, and may not have more: " << refused_
-                 << " refused";
+    LOG(Warning) << client << " has " << most_ << " " << what_
+                 << ", and may not have more: " << refused_ << " refused";
     told_ = now;
     refused_ = 0;
   }
@@ -34,8 +33,8 @@ std::optional<ClientQuota::Place> ClientQuota::Enter(
 
 void ClientQuota::Leave(const std::string& client) {
   absl::MutexLock lock(&mu_);
-  const auto entry = connections_.find(client);
-  if (--entry->second == 0) connections_.erase(entry);
+  const auto entry = held_.find(client);
+  if (--entry->second == 0) held_.erase(entry);
 }
 
 }  // namespace pagelift

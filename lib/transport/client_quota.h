@@ -13,7 +13,8 @@
 
 namespace pagelift {
 
-// How many connections each client of a server has, so that none has all.
+// How many connections, or streams, each client of a server has, so that none
+// has all.
 //
 // Thread-safe.
 class ClientQuota {
@@ -38,7 +39,8 @@ class ClientQuota {
     std::string client_;
   };
 
-  explicit ClientQuota(size_t most) : most_(most) {}
+  // `what` there is a quota of, for the log.
+  ClientQuota(size_t most, const char* what) : most_(most), what_(what) {}
 
   // Nothing if `client` has as many as it may have, which is told in the log
   // now and then.
@@ -49,8 +51,9 @@ class ClientQuota {
   void Leave(const std::string& client) ABSL_LOCKS_EXCLUDED(mu_);
 
   const size_t most_;
+  const char* const what_;
   absl::Mutex mu_;
-  absl::flat_hash_map<std::string, size_t> connections_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<std::string, size_t> held_ ABSL_GUARDED_BY(mu_);
   size_t refused_ ABSL_GUARDED_BY(mu_) = 0;  // Since it was told.
   absl::Duration told_ ABSL_GUARDED_BY(mu_) = -absl::InfiniteDuration();
 };

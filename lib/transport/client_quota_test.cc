@@ -8,7 +8,7 @@ namespace pagelift {
 namespace {
 
 TEST(ClientQuotaTest, EachClientHasItsOwn) {
-  ClientQuota quota(2);
+  ClientQuota quota(2, "things");
   std::vector<ClientQuota::Place> places;
   for (const char* client : {"a", "a", "b", "b"}) {
     std::optional<ClientQuota::Place> place = quota.Enter(client);

@@ -23,6 +23,7 @@ namespace {
 // Requests are small; some hundred of them.
 constexpr size_t kReceiveBytes = 16 << 10;
 constexpr int kLingerMs = 1000;
+constexpr absl::Duration kLongestPause = absl::Seconds(1);
 constexpr absl::Duration kHandshakeDeadline = absl::Seconds(20);
 // In one go; a cancel waits for so many.
 constexpr int kMostAnswers = 64;
@@ -69,7 +70,10 @@ void FetchConnection::Drain() {
   shutdown(socket_.fd(), SHUT_RD);
 }
 
-void FetchConnection::Break() { shutdown(socket_.fd(), SHUT_RDWR); }
+void FetchConnection::Break() {
+  broken_ = true;
+  shutdown(socket_.fd(), SHUT_RDWR);
+}
 
 void FetchConnection::Run(const std::string& first_bytes) {
   const absl::Status status = Serve(first_bytes);
@@ -95,7 +99,8 @@ absl::Status FetchConnection::Serve(const std::string& first_bytes) {
       end = End(taken);
       if (end.has_value()) {
         call_->Finish(*end);
-      } else if (HasRequests() && output_.empty() && !call_->has_unsent()) {
+      } else if (HasRequests() && output_.empty() && !call_->has_unsent() &&
+                 Pause() == absl::ZeroDuration()) {
         AnswerSome();
       }
     }
@@ -105,6 +110,7 @@ absl::Status FetchConnection::Serve(const std::string& first_bytes) {
       return *call_->ended();
     }
     if (end.has_value() && flushed && !call_->has_unsent()) return *end;
+    if (broken_) return absl::CancelledError("broken off");
     if (no_more_comes_ && (!draining_ || (flushed && call_->has_unsent()))) {
       return absl::CancelledError("the client went away");
     }
@@ -171,6 +177,22 @@ absl::Status FetchConnection::Start(const v1::FetchRequest& first) {
   return absl::OkStatus();
 }
 
+absl::Duration FetchConnection::Pause() const {
+  const std::shared_ptr<ClientSpending>& spending = admitted_->spending;
+  return spending == nullptr ? absl::ZeroDuration()
+                             : spending->Pause(admitted_->urgency);
+}
+
+void FetchConnection::AwaitBudget() const {
+  const absl::Duration pause = std::min(Pause(), kLongestPause);
+  if (pause <= absl::ZeroDuration()) return;
+  // Requests and cancels are read meanwhile. If no more come, it is the end
+  // that is looked out for.
+  pollfd polled = {socket_.fd(),
+                   static_cast<short>(no_more_comes_ ? 0 : POLLIN), 0};
+  poll(&polled, 1, static_cast<int>(absl::ToInt64Milliseconds(pause)) + 1);
+}
+
 bool FetchConnection::HasRequests() const {
   return admitted_.has_value() && !admitted_->queue.empty();
 }
@@ -206,15 +228,23 @@ void FetchConnection::AnswerSome() {
                  compressor_.get(), &rest);
     admitted_->queue.Answered(turn, rest);
     call_->Send(batch.prefix, batch.payload);
+    if (admitted_->spending != nullptr) {
+      admitted_->spending->Spend(1, batch.payload.size());
+    }
     // Of zeros and errors nothing is in the buffer.
     if (!batch.payload.empty()) {
       used += (turn.range.count - rest.count).bytes();
     }
   } while (admitted_->urgency == v1::URGENCY_PREFETCH &&
-           ++answers < kMostAnswers && HasRequests());
+           ++answers < kMostAnswers && HasRequests() &&
+           Pause() == absl::ZeroDuration());
 }
 
 absl::Status FetchConnection::ReceiveSome(bool flushed) {
+  if (flushed && HasRequests() && !call_->has_unsent() &&
+      !socket_.has_received()) {
+    AwaitBudget();
+  }
   if (no_more_comes_ && flushed) return absl::OkStatus();
   int flags = 0;
   if (!flushed && !socket_.has_received()) {

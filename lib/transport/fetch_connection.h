@@ -58,6 +58,10 @@ class FetchConnection : public ServedStream {
   // How the stream is to end, if it is to.
   std::optional<absl::Status> End(const absl::Status& taken) const;
   bool HasRequests() const;
+  // How long the next answer has to wait, for what its client spends.
+  absl::Duration Pause() const;
+  // Waits until then, or until something comes.
+  void AwaitBudget() const;
   // A demand; or of what is prefetched as much as the buffer holds, so that
   // many short answers go together.
   void AnswerSome();
@@ -72,6 +76,7 @@ class FetchConnection : public ServedStream {
   StreamAdmission& streams_;
   const std::string peer_;
   std::atomic<bool> draining_{false};
+  std::atomic<bool> broken_{false};
   std::atomic<bool> over_{false};
 
   // Of the thread.

@@ -19,6 +19,7 @@
 #include "lib/source/testing/fake_page_store.h"
 #include "lib/source/testing/gated_store.h"
 #include "lib/source/testing/page_pattern.h"
+#include "lib/transport/client_limits.h"
 #include "lib/transport/fetch_call.h"
 #include "lib/transport/fetch_method.h"
 #include "lib/transport/page_door.h"
@@ -207,6 +208,78 @@ TEST_P(FetchConnectionTest, AClientThatDoesNotReadHoldsUpNobody) {
   Read(*lazy, 64 * kPages);
   EXPECT_THAT(lazy->end(), StatusIs(absl::StatusCode::kUnavailable));
 }
+
+class FetchConnectionLimitsTest : public FetchConnectionTest {
+ protected:
+  ~FetchConnectionLimitsTest() override { door_.reset(); }
+
+  void Limit(const ClientLimits& limits) {
+    door_.reset();
+    limited_ = std::make_unique<StreamAdmission>(catalog_, limits);
+    door_ = OpenPageDoor("unix:" + dir_.Join("limited"), *limited_);
+  }
+
+ private:
+  std::unique_ptr<StreamAdmission> limited_;
+};
+
+TEST_P(FetchConnectionLimitsTest, WhoHasSpentItsShareWaits) {
+  ClientLimits limits;
+  limits.requests_per_second = 1e-3;
+  Limit(limits);
+  std::unique_ptr<FetchCall> call = Open(Start(GetParam()));
+  EXPECT_TRUE(call->WaitForAcceptance());
+  Write(*call, Fetch(1, 0, 1));
+  EXPECT_THAT(Read(*call, 1), SizeIs(1));
+  // In a quarter of an hour there will be another one.
+  Write(*call, Fetch(2, 0, 1));
+  std::unique_ptr<FetchCall> other = Open(Start(GetParam()));
+  EXPECT_TRUE(other->WaitForAcceptance());
+  Write(*other, Fetch(1, 0, 1));
+  // The end is not waited for.
+  door_->Stop(absl::ZeroDuration());
+  EXPECT_THAT(Read(*call, 1), IsEmpty());
+  EXPECT_THAT(Read(*other, 1), IsEmpty());
+}
+
+TEST_P(FetchConnectionLimitsTest, BytesCountToo) {
+  ClientLimits limits;
+  limits.bytes_per_second = 1;
+  Limit(limits);
+  std::unique_ptr<FetchCall> call = Open(Start(GetParam()));
+  store_->MakeZero({ImagePage(0), PageCount(50)});
+  // Zeros cost nothing.
+  for (uint64_t i = 0; i < 50; ++i) Write(*call, Fetch(i, i, 1));
+  EXPECT_THAT(Read(*call, 50), SizeIs(50));
+  Write(*call, Fetch(51, 100, 1));
+  EXPECT_THAT(Read(*call, 1), SizeIs(1));
+  Write(*call, Fetch(52, 101, 1));
+  door_->Stop(absl::ZeroDuration());
+  EXPECT_THAT(Read(*call, 1), IsEmpty());
+}
+
+TEST_P(FetchConnectionLimitsTest, StreamsAreCounted) {
+  ClientLimits limits;
+  limits.streams = 2;
+  Limit(limits);
+  std::unique_ptr<FetchCall> first = Open(Start(GetParam()));
+  EXPECT_TRUE(first->WaitForAcceptance());
+  std::unique_ptr<FetchCall> second = Open(Start(GetParam()));
+  EXPECT_TRUE(second->WaitForAcceptance());
+  EXPECT_THAT(StatusAfter(Start(GetParam()), {}),
+              StatusIs(absl::StatusCode::kResourceExhausted,
+                       HasSubstr("as many streams as it may have")));
+  first.reset();
+  while (true) {
+    std::unique_ptr<FetchCall> third = Open(Start(GetParam()));
+    if (third->WaitForAcceptance()) break;
+    EXPECT_THAT(third->end(), StatusIs(absl::StatusCode::kResourceExhausted));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Urgencies, FetchConnectionLimitsTest,
+                         ::testing::Values(v1::URGENCY_DEMAND,
+                                           v1::URGENCY_PREFETCH));
 
 INSTANTIATE_TEST_SUITE_P(Urgencies, FetchConnectionTest,
                          ::testing::Values(v1::URGENCY_DEMAND,

@@ -6,12 +6,17 @@
 #include <thread>
 #include <utility>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "grpcpp/support/slice.h"
 #include "lib/base/status_macros.h"
 #include "lib/transport/stream_admission.h"
 
 namespace pagelift {
 namespace {
+
+// How long a stream that is broken off may go unnoticed.
+constexpr absl::Duration kLongestPause = absl::Milliseconds(100);
 
 using Buffer = std::unique_ptr<std::byte[]>;
 
@@ -30,8 +35,10 @@ grpc::ByteBuffer ToByteBuffer(const EncodedBatch& batch, Buffer buffer) {
 }  // namespace
 
 FetchHandler::FetchHandler(const BatchWriter& writer, FetchQueue queue,
+                           std::shared_ptr<ClientSpending> spending,
                            grpc::ServerContext& context, Stream& stream)
     : writer_(writer),
+      spending_(std::move(spending)),
       context_(context),
       stream_(stream),
       queue_(std::move(queue)) {}
@@ -52,7 +59,8 @@ absl::Status FetchHandler::ServeDemand() {
       RETURN_IF_ERROR(queue_.Enter(request));
     }
     grpc::ByteBuffer message;
-    while (NextMessage(/*wait=*/false, &message)) {
+    while (AwaitBudget(v1::URGENCY_DEMAND) &&
+           NextMessage(/*wait=*/false, &message)) {
       if (!stream_.Write(message)) {
         return absl::CancelledError("the client went away");
       }
@@ -76,6 +84,16 @@ void FetchHandler::ReadAhead() {
   reading_ = false;
 }
 
+bool FetchHandler::AwaitBudget(v1::Urgency urgency) {
+  if (spending_ == nullptr) return true;
+  absl::Duration pause;
+  while ((pause = spending_->Pause(urgency)) > absl::ZeroDuration()) {
+    if (context_.IsCancelled()) return false;
+    absl::SleepFor(std::min(pause, kLongestPause));
+  }
+  return true;
+}
+
 bool FetchHandler::NextMessage(bool wait, grpc::ByteBuffer* message) {
   auto something = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return !reading_ || draining_ || !queue_.empty();
@@ -93,6 +111,7 @@ bool FetchHandler::NextMessage(bool wait, grpc::ByteBuffer* message) {
         AnswerTo(turn, writer_, buffer.get(), nullptr, &rest);
     mu_.Lock();
     if (!queue_.Answered(turn, rest)) continue;
+    if (spending_ != nullptr) spending_->Spend(1, batch.payload.size());
     *message = ToByteBuffer(batch, std::move(buffer));
     return true;
   }
@@ -107,8 +126,10 @@ absl::Status FetchHandler::ServePrefetch() {
   std::thread reader([this] { ReadAhead(); });
   grpc::ByteBuffer message;
   bool open = true;
-  while (open && NextMessage(/*wait=*/true, &message))
+  while (open && AwaitBudget(v1::URGENCY_PREFETCH) &&
+         NextMessage(/*wait=*/true, &message)) {
     open = stream_.Write(message);
+  }
   {
     absl::MutexLock lock(&mu_);
     // Ends the reader's Read().

@@ -1,6 +1,8 @@
 #ifndef PAGELIFT_LIB_TRANSPORT_FETCH_HANDLER_H_
 #define PAGELIFT_LIB_TRANSPORT_FETCH_HANDLER_H_
 
+#include <memory>
+
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
@@ -9,6 +11,7 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/sync_stream.h"
 #include "lib/transport/batch_writer.h"
+#include "lib/transport/client_limits.h"
 #include "lib/transport/fetch_queue.h"
 #include "lib/transport/served_stream.h"
 #include "pagelift/v1/page_server.pb.h"
@@ -27,7 +30,9 @@ class FetchHandler : public ServedStream {
   using Stream = grpc::ServerReaderWriter<grpc::ByteBuffer, v1::FetchRequest>;
 
   // All must outlive the handler. `queue` is empty.
+  // `spending` may be null.
   FetchHandler(const BatchWriter& writer, FetchQueue queue,
+               std::shared_ptr<ClientSpending> spending,
                grpc::ServerContext& context, Stream& stream);
 
   // Until the client half-closes and all is answered, or the stream breaks.
@@ -42,7 +47,11 @@ class FetchHandler : public ServedStream {
   // there is none.
   bool NextMessage(bool wait, grpc::ByteBuffer* message)
       ABSL_LOCKS_EXCLUDED(mu_);
+  // Waits while the client has spent too much; false if the stream is to end.
+  bool AwaitBudget(v1::Urgency urgency);
+
   const BatchWriter& writer_;
+  const std::shared_ptr<ClientSpending> spending_;
   grpc::ServerContext& context_;
   Stream& stream_;
 

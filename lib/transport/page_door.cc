@@ -38,7 +38,7 @@ PageDoor::PageDoor(Listener listener, StreamAdmission& streams, Others others,
       streams_(streams),
       others_(std::move(others)),
       tls_(std::move(tls)),
-      quota_(most),
+      quota_(most, "connections"),
       stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       listener_(std::move(listener)),
       thread_([this] { Run(); }) {

@@ -4,6 +4,8 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "grpcpp/impl/rpc_service_method.h"
 #include "grpcpp/support/method_handler.h"
 #include "lib/base/log.h"
@@ -16,6 +18,8 @@
 namespace pagelift {
 namespace {
 
+// For which a call waits.
+constexpr absl::Duration kLongestPause = absl::Seconds(5);
 constexpr char kListImages[] = "/pagelift.v1.PageServer/ListImages";
 constexpr char kOpenImage[] = "/pagelift.v1.PageServer/OpenImage";
 constexpr char kGetWorkingSet[] = "/pagelift.v1.PageServer/GetWorkingSet";
@@ -24,8 +28,9 @@ constexpr char kDropWorkingSet[] = "/pagelift.v1.PageServer/DropWorkingSet";
 
 }  // namespace
 
-PageService::PageService(ImageAccess images, KeepWorkingSets keep)
-    : images_(images), working_sets_(images, keep), streams_(images) {
+PageService::PageService(ImageAccess images, KeepWorkingSets keep,
+                         const ClientLimits& limits)
+    : images_(images), working_sets_(images, keep), streams_(images, limits) {
   using grpc::internal::RpcMethod;
   using grpc::internal::RpcServiceMethod;
   AddUnary<v1::ListImagesRequest, v1::ListImagesResponse>(
@@ -71,9 +76,12 @@ void PageService::AddUnary(const char* method, Answer answer) {
       new grpc::internal::RpcMethodHandler<PageService, Request, Response,
                                            google::protobuf::MessageLite,
                                            google::protobuf::MessageLite>(
-          [answer](PageService*, grpc::ServerContext* context,
-                   const Request* request, Response* response) {
-            return answer(ClientIdentity::OfCall(*context), *request, response);
+          [this, answer](PageService*, grpc::ServerContext* context,
+                         const Request* request, Response* response) {
+            const ClientIdentity client = ClientIdentity::OfCall(*context);
+            const absl::Status charged = Charge(client);
+            return charged.ok() ? answer(client, *request, response)
+                                : ToGrpc(charged);
           },
           this)));
 }
@@ -103,8 +111,11 @@ grpc::Status PageService::OpenImage(
         "this page server speaks protocol version ", kProtocolVersion,
         " and later, the client speaks up to ", request.protocol_version())));
   }
+  const ClientIdentity client = ClientIdentity::OfCall(*context);
+  const absl::Status charged = Charge(client);
+  if (!charged.ok()) return ToGrpc(charged);
   absl::StatusOr<std::shared_ptr<const PageStore>> store =
-      images_.Open(ClientIdentity::OfCall(*context), request.name());
+      images_.Open(client, request.name());
   if (!store.ok()) {
     LOG(Warning) << "cannot open an image for " << context->peer() << ": "
                  << store.status().message();
@@ -114,6 +125,20 @@ grpc::Status PageService::OpenImage(
       (*store)->description(),
       [&](const v1::OpenImageResponse& part) { return writer->Write(part); });
   return grpc::Status::OK;
+}
+
+absl::Status PageService::Charge(const ClientIdentity& client) {
+  const std::shared_ptr<ClientSpending> spending = streams_.SpendingOf(client);
+  if (spending == nullptr) return absl::OkStatus();
+  // Each of these waits on a thread of gRPC's.
+  const absl::Duration pause = spending->Pause(v1::URGENCY_DEMAND);
+  if (pause > kLongestPause) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        client.ToString(), " asks for more than it may have here in a second"));
+  }
+  spending->Spend(1, 0);
+  absl::SleepFor(pause);
+  return absl::OkStatus();
 }
 
 grpc::Status PageService::FetchPages(grpc::ServerContext* context,
@@ -132,8 +157,8 @@ absl::Status PageService::Fetch(grpc::ServerContext* context,
   stream->Read(&first);  // If nothing comes, it is no start.
   ASSIGN_OR_RETURN(StreamAdmission::Admitted admitted,
                    streams_.Admit(first, ClientIdentity::OfCall(*context)));
-  FetchHandler handler(admitted.writer, std::move(admitted.queue), *context,
-                       *stream);
+  FetchHandler handler(admitted.writer, std::move(admitted.queue),
+                       admitted.spending, *context, *stream);
   RETURN_IF_ERROR(streams_.Enter(&handler));
   absl::Cleanup leave = [this, &handler] { streams_.Leave(&handler); };
   LOG(Info) << "stream from " << context->peer() << " of image "

@@ -8,6 +8,7 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/sync_stream.h"
 #include "lib/transport/client_identity.h"
+#include "lib/transport/client_limits.h"
 #include "lib/transport/image_access.h"
 #include "lib/transport/stream_admission.h"
 #include "lib/transport/working_set_handler.h"
@@ -24,7 +25,8 @@ namespace pagelift {
 class PageService : public grpc::Service {
  public:
   explicit PageService(ImageAccess images,
-                       KeepWorkingSets keep = KeepWorkingSets::kNo);
+                       KeepWorkingSets keep = KeepWorkingSets::kNo,
+                       const ClientLimits& limits = ClientLimits());
 
   // The FetchPages streams, those that are served elsewhere, too. To drain
   // them: clients then go on at the next server of the image.
@@ -46,6 +48,8 @@ class PageService : public grpc::Service {
                          grpc::ServerWriter<v1::OpenImageResponse>* writer);
   grpc::Status FetchPages(grpc::ServerContext* context, FetchStream* stream);
 
+  // kResourceExhausted: the client has spent too much to be answered soon.
+  absl::Status Charge(const ClientIdentity& client);
   absl::Status Fetch(grpc::ServerContext* context, FetchStream* stream);
 
   const ImageAccess images_;

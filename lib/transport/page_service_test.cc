@@ -12,7 +12,11 @@
 #include "gtest/gtest.h"
 #include "lib/source/page_store.h"
 #include "lib/source/testing/page_pattern.h"
+#include "lib/transport/channel.h"
+#include "lib/transport/client_limits.h"
 #include "lib/transport/testing/page_service_test_base.h"
+#include "lib/transport/testing/test_page_server.h"
+#include "lib/workingset/working_set.h"
 #include "pagelift/v1/page_server.grpc.pb.h"
 
 namespace pagelift {
@@ -169,6 +173,33 @@ TEST_F(PageServiceTest, ErrorMessagesAreValidUtf8) {
   std::vector<v1::PageBatch> batches = Answer(v1::URGENCY_DEMAND, 0, 1);
   ASSERT_THAT(batches, SizeIs(1));
   EXPECT_EQ(batches[0].error_message(), "no \\377\\376 file");
+}
+
+TEST_F(PageServiceTest, WhoHasSpentItsShareWaitsOrIsRefused) {
+  ClientLimits limits;
+  limits.requests_per_second = 1e-3;
+  PageService limited(catalog_, KeepWorkingSets::kNo, limits);
+  server_ = nullptr;
+  const TestServer server(dir_.Join("limited"), limited);
+  stub_ = v1::PageServer::NewStub(
+      NewPageChannel(TestServer::AddressOf(dir_.Join("limited"))));
+  for (v1::Urgency urgency : {v1::URGENCY_DEMAND, v1::URGENCY_PREFETCH}) {
+    std::unique_ptr<Call> call = OpenStarted(urgency);
+    call->stream->Write(Fetch(1, 0, 1));
+    v1::PageBatch batch;
+    if (urgency == v1::URGENCY_DEMAND) {
+      EXPECT_TRUE(call->stream->Read(&batch));
+    }
+    call->stream->Write(Fetch(2, 0, 1));
+    // A stream that waits ends when its client does.
+    call->context.TryCancel();
+    EXPECT_FALSE(call->stream->Read(&batch));
+  }
+  grpc::ClientContext context;
+  v1::ListImagesResponse response;
+  const grpc::Status status = stub_->ListImages(&context, {}, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("more than it may have"));
 }
 
 }  // namespace

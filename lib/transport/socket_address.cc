@@ -292,7 +292,7 @@ std::string PeerOf(int socket) {
   SocketName name;
   name.size = sizeof(name.bytes);
   if (getpeername(socket, name.get(), &name.size) != 0) return "a lost client";
-  if (name.family() == AF_UNIX) return "a client on this host";
+  if (name.family() == AF_UNIX) return kThisHost;
   char host[NI_MAXHOST];
   char port[NI_MAXSERV];
   if (getnameinfo(name.get(), name.size, host, sizeof(host), port, sizeof(port),
@@ -313,7 +313,7 @@ std::string ClientOf(int socket) {
     inet_ntop(AF_INET, &address.sin_addr, text, sizeof(text));
     return text;
   }
-  if (name.family() != AF_INET6) return "a client on this host";
+  if (name.family() != AF_INET6) return kThisHost;
   sockaddr_in6 address;
   std::memcpy(&address, name.get(), sizeof(address));
   uint8_t* const bytes = address.sin6_addr.s6_addr;

@@ -55,6 +55,8 @@ void TunePageSocket(int socket);
 // The host at the far end of a connection: one name for all of its. Of IPv6 the
 // network, /64, in which a host may have as many addresses as it likes.
 std::string ClientOf(int socket);
+// That of connections on Unix sockets.
+constexpr char kThisHost[] = "a client on this host";
 
 // The far end of a connection, for people.
 std::string PeerOf(int socket);

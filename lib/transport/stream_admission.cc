@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "lib/base/status_macros.h"
 #include "lib/source/page_store.h"
 
@@ -23,7 +25,7 @@ absl::Status ShuttingDownError() {
 }
 
 absl::StatusOr<StreamAdmission::Admitted> StreamAdmission::Admit(
-    const v1::FetchRequest& first, const ClientIdentity& client) const {
+    const v1::FetchRequest& first, const ClientIdentity& client) {
   if (!first.has_start()) {
     return absl::InvalidArgumentError("the first request must be `start`");
   }
@@ -37,13 +39,22 @@ absl::StatusOr<StreamAdmission::Admitted> StreamAdmission::Admit(
   const ImageDescription& description = store->description();
   RETURN_IF_ERROR(CheckContentId(start.image(), start.content_id(),
                                  description.content_id));
+  const PageCount page_count = description.page_count;
   const uint64_t bytes = start.max_batch_bytes() == 0
                              ? kDefaultBatchBytes
                              : std::clamp<uint64_t>(start.max_batch_bytes(),
                                                     kPageSize, kMaxBatchBytes);
+  std::optional<ClientQuota::Place> place = quota_.Enter(client.Account());
+  if (!place.has_value()) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        client.ToString(), " has as many streams as it may have here"));
+  }
   return Admitted{BatchWriter(std::move(store), PageCount(bytes / kPageSize)),
-                  FetchQueue(description.page_count), start.urgency(),
-                  start.image()};
+                  FetchQueue(page_count),
+                  start.urgency(),
+                  start.image(),
+                  *std::move(place),
+                  SpendingOf(client)};
 }
 
 absl::Status StreamAdmission::Enter(ServedStream* stream) {

@@ -2,6 +2,7 @@
 #define PAGELIFT_LIB_TRANSPORT_STREAM_ADMISSION_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -10,6 +11,8 @@
 #include "absl/synchronization/mutex.h"
 #include "lib/transport/batch_writer.h"
 #include "lib/transport/client_identity.h"
+#include "lib/transport/client_limits.h"
+#include "lib/transport/client_quota.h"
 #include "lib/transport/fetch_queue.h"
 #include "lib/transport/image_access.h"
 #include "lib/transport/served_stream.h"
@@ -23,7 +26,9 @@ namespace pagelift {
 // Thread-safe.
 class StreamAdmission {
  public:
-  explicit StreamAdmission(ImageAccess images) : images_(images) {}
+  explicit StreamAdmission(ImageAccess images,
+                           const ClientLimits& limits = ClientLimits())
+      : images_(images), quota_(limits.streams, "streams"), ledger_(limits) {}
 
   // What a stream needs to be served.
   struct Admitted {
@@ -31,10 +36,16 @@ class StreamAdmission {
     FetchQueue queue;
     v1::Urgency urgency;
     std::string image;
+    ClientQuota::Place place;
+    std::shared_ptr<ClientSpending> spending;  // Null: there is no limit.
   };
   // The error is the stream's status.
   absl::StatusOr<Admitted> Admit(const v1::FetchRequest& first,
-                                 const ClientIdentity& client) const;
+                                 const ClientIdentity& client);
+  // What `client` spends; null: there is no limit.
+  std::shared_ptr<ClientSpending> SpendingOf(const ClientIdentity& client) {
+    return ledger_.Of(client.Account());
+  }
 
   // `stream` is served from now until Leave(). kUnavailable: no more are.
   absl::Status Enter(ServedStream* stream) ABSL_LOCKS_EXCLUDED(mu_);
@@ -46,6 +57,8 @@ class StreamAdmission {
 
  private:
   const ImageAccess images_;
+  ClientQuota quota_;
+  ClientLedger ledger_;
   mutable absl::Mutex mu_;
   bool draining_ ABSL_GUARDED_BY(mu_) = false;
   absl::flat_hash_set<ServedStream*> streams_ ABSL_GUARDED_BY(mu_);

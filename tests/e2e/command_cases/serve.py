@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 
 from harness import tools
@@ -50,6 +51,22 @@ def serve_at_a_socket(s: Setting) -> str:
     return said.strip()
 
 
+def serve_within_limits(s: Setting) -> str:
+    """A client that may have little gets all of it in the end."""
+    url, server = s.start_server(
+        "limited", s.images, "--bandwidth-per-client", "4",
+        "--requests-per-client", "2000", "--streams-per-client", "3")
+    started = time.monotonic()
+    s.restore_and_run(s.images, "--source", url, "--wait").expect(0)
+    seconds = time.monotonic() - started
+    s.verify()
+    s.reset()
+    stop(server)
+    s.run(tools.pagelift("pagelift-server"), "--root", s.folder,
+          "--streams-per-client", "0").expect(2, "must be at least 1")
+    return f"{seconds:.1f} s at 4 MiB/s"
+
+
 def serve_help(s: Setting) -> str:
     """The options are those of pagelift-server."""
     told = [s.run(*command, "--help") for command in
@@ -83,5 +100,5 @@ def _serve(s: Setting, *options):
         s.next_log())
 
 
-CASES = [serve_a_root, serve_at_a_socket, serve_help,
+CASES = [serve_a_root, serve_at_a_socket, serve_help, serve_within_limits,
          serve_has_room_for_others]

@@ -1,0 +1,60 @@
+#include "lib/transport/client_limits.h"
+
+#include <algorithm>
+
+#include "lib/base/monotonic_time.h"
+
+namespace pagelift {
+namespace {
+
+// What a client that was quiet may have at once.
+constexpr absl::Duration kBurst = absl::Seconds(1);
+// Prefetch leaves so much of it to demand.
+constexpr absl::Duration kReserve = absl::Milliseconds(200);
+
+RateBudget BudgetOf(double per_second) {
+  return per_second > 0 ? RateBudget(per_second, kBurst) : RateBudget();
+}
+
+}  // namespace
+
+ClientSpending::ClientSpending(const ClientLimits& limits)
+    : requests_(BudgetOf(limits.requests_per_second)),
+      bytes_(BudgetOf(limits.bytes_per_second)) {}
+
+void ClientSpending::Spend(uint64_t requests, uint64_t bytes) {
+  const absl::Duration now = MonotonicNow();
+  absl::MutexLock lock(&mu_);
+  requests_.Spend(static_cast<double>(requests), now);
+  bytes_.Spend(static_cast<double>(bytes), now);
+}
+
+absl::Duration ClientSpending::Pause(v1::Urgency urgency) const {
+  const absl::Duration now = MonotonicNow();
+  const absl::Duration reserve =
+      urgency == v1::URGENCY_DEMAND ? absl::ZeroDuration() : kReserve;
+  absl::MutexLock lock(&mu_);
+  return std::max(requests_.Pause(now, reserve), bytes_.Pause(now, reserve));
+}
+
+std::shared_ptr<ClientSpending> ClientLedger::Of(const std::string& client) {
+  if (limits_.bytes_per_second <= 0 && limits_.requests_per_second <= 0) {
+    return nullptr;
+  }
+  absl::MutexLock lock(&mu_);
+  std::shared_ptr<ClientSpending>& spending = clients_[client];
+  if (spending != nullptr) return spending;
+  spending = std::make_shared<ClientSpending>(limits_);
+  std::shared_ptr<ClientSpending> made = spending;
+  // Those that are gone and owe nothing are as new ones.
+  if (clients_.size() > forget_at_) {
+    absl::erase_if(clients_, [](const auto& entry) {
+      return entry.second.use_count() == 1 &&
+             entry.second->Pause(v1::URGENCY_PREFETCH) == absl::ZeroDuration();
+    });
+    forget_at_ = 2 * clients_.size() + 64;
+  }
+  return made;
+}
+
+}  // namespace pagelift

@@ -1,0 +1,68 @@
+#ifndef PAGELIFT_LIB_TRANSPORT_CLIENT_LIMITS_H_
+#define PAGELIFT_LIB_TRANSPORT_CLIENT_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "lib/base/rate_budget.h"
+#include "lib/transport/client_quota.h"
+#include "pagelift/v1/page_server.pb.h"
+
+namespace pagelift {
+
+// What one client of a server may have of it, so that something is left for the
+// others.
+struct ClientLimits {
+  static constexpr size_t kStreams = 1024;
+
+  size_t streams = kStreams;       // FetchPages, at a time.
+  double bytes_per_second = 0;     // Of pages; 0: no limit.
+  double requests_per_second = 0;  // Of any kind; 0: no limit.
+};
+
+// What a client spends, on all its connections together.
+//
+// Thread-safe.
+class ClientSpending {
+ public:
+  explicit ClientSpending(const ClientLimits& limits);
+
+  void Spend(uint64_t requests, uint64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
+  // How long the next answer has to wait. Prefetch leaves something for demand,
+  // which threads wait for.
+  absl::Duration Pause(v1::Urgency urgency) const ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  mutable absl::Mutex mu_;
+  RateBudget requests_ ABSL_GUARDED_BY(mu_);
+  RateBudget bytes_ ABSL_GUARDED_BY(mu_);
+};
+
+// The spending of all clients that are there.
+//
+// Thread-safe.
+class ClientLedger {
+ public:
+  explicit ClientLedger(const ClientLimits& limits) : limits_(limits) {}
+
+  // Of `client`, one for as long as anybody has it. Null: there is no limit.
+  std::shared_ptr<ClientSpending> Of(const std::string& client)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
+ private:
+  const ClientLimits limits_;
+  absl::Mutex mu_;
+  absl::flat_hash_map<std::string, std::shared_ptr<ClientSpending>> clients_
+      ABSL_GUARDED_BY(mu_);
+  size_t forget_at_ ABSL_GUARDED_BY(mu_) = 64;
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_LIB_TRANSPORT_CLIENT_LIMITS_H_
