@@ -53,6 +53,7 @@ _ABSL = [
 
 _ARCHIVES = [
     "nghttp2",
+    "seccomp",
     "xxhash",
     "zstd",
     "grpc++_reflection",
