@@ -49,8 +49,7 @@ void Write(const char* level, const char* file, int line,
       ":", line, " msg=\"", absl::Utf8SafeCEscape(message), "\"\n");
   // One write: lines of several threads do not mix. A log that cannot be
   // written is no reason to stop serving.
-  ssize_t ignored =
-      write(g_fd.load(std::memory_order_relaxed), text.data(), text.size());
+  ssize_t ignored = write(LogSinkDescriptor(), text.data(), text.size());
   (void)ignored;
 }
 
@@ -60,6 +59,8 @@ void SetLogSink(int fd, LogLevel least) {
   g_fd.store(fd, std::memory_order_relaxed);
   g_least.store(static_cast<int>(least), std::memory_order_relaxed);
 }
+
+int LogSinkDescriptor() { return g_fd.load(std::memory_order_relaxed); }
 
 bool LogEnabled(LogLevel level) {
   return static_cast<int>(level) >= g_least.load(std::memory_order_relaxed);

@@ -13,6 +13,7 @@ enum class LogLevel { kDebug = 0, kInfo = 1, kWarning = 2, kError = 3 };
 // target: a fault taken inside write(2) holds the file's lock.
 // Thread-safe. `fd` is borrowed and must outlive all logging.
 void SetLogSink(int fd, LogLevel least);
+int LogSinkDescriptor();  // Async-signal-safe.
 bool LogEnabled(LogLevel level);
 
 // One line of the log, written by one write(2) when the statement ends, in
