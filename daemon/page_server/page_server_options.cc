@@ -10,6 +10,7 @@
 #include "daemon/page_server/image_directory_catalog.h"
 #include "lib/base/command_line.h"
 #include "lib/base/status_macros.h"
+#include "lib/process/sandbox_mode.h"
 #include "lib/process/service.h"
 #include "lib/transport/socket_address.h"
 
@@ -89,6 +90,7 @@ std::optional<int> ParsePageServerOptions(int argc, const char* const argv[],
             "how many requests a second of a client are answered at most "
             "(default: no limit)",
             &options->requests_per_client});
+  line.Add(SandboxOption(&options->sandbox));
   line.Add({"ready-fd", 0, "N",
             "write a newline to this descriptor, and close it, when serving",
             &options->ready_fd});

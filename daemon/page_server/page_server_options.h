@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "lib/base/log.h"
+#include "lib/process/sandbox_mode.h"
 #include "lib/transport/client_limits.h"
 #include "lib/transport/page_door.h"
 
@@ -26,6 +27,7 @@ struct PageServerOptions {
   uint64_t streams_per_client = ClientLimits::kStreams;
   uint64_t mib_per_client = 0;       // A second; 0: no limit.
   uint64_t requests_per_client = 0;  // A second; 0: no limit.
+  SandboxMode sandbox = SandboxMode::kOn;
   int ready_fd = -1;
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;  // Empty: stderr.

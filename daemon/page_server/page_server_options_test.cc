@@ -6,6 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/process/sandbox_mode.h"
 
 namespace pagelift {
 namespace {
@@ -25,7 +26,8 @@ TEST(PageServerOptionsTest, TakesImagesByName) {
   PageServerOptions options;
   EXPECT_EQ(Parse({"--image", "redis/1=/a", "-i", "b=/x=y", "--ready-fd=3",
                    "--log-level", "warning", "--listen=unix:/s",
-                   "--keep-working-sets", "--connections-per-client=7"},
+                   "--keep-working-sets", "--connections-per-client=7",
+                   "--sandbox=strict"},
                   &options),
             std::nullopt);
   EXPECT_THAT(options.images,
@@ -35,6 +37,7 @@ TEST(PageServerOptionsTest, TakesImagesByName) {
   EXPECT_EQ(options.listen, "unix:/s");
   EXPECT_TRUE(options.keep_working_sets);
   EXPECT_EQ(options.connections_per_client, 7u);
+  EXPECT_EQ(options.sandbox, SandboxMode::kStrict);
 }
 
 TEST(PageServerOptionsTest, RefusesWhatMakesNoSense) {

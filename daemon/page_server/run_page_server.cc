@@ -1,5 +1,7 @@
 #include "daemon/page_server/run_page_server.h"
 
+#include <linux/capability.h>
+
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -10,6 +12,7 @@
 #include "daemon/page_server/page_server.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
+#include "lib/process/sandbox.h"
 #include "lib/process/service.h"
 #include "lib/tls/tls_credentials.h"
 #include "lib/transport/access_policy.h"
@@ -32,6 +35,11 @@ void CheckImages(ImageCatalog& catalog, const PageServerOptions& options) {
 }
 
 absl::Status Serve(const PageServerOptions& options, StopSignals& signals) {
+  SandboxNeeds needs;
+  // Checkpoints are often readable for their owner only.
+  needs.capabilities = CapabilitySet({CAP_DAC_READ_SEARCH});
+  RETURN_IF_ERROR(EnterSandbox(options.sandbox, needs));
+  TellOfSandbox(options.sandbox);
   RouteGrpcLog();
   KeepGrpcToTheEnd();
   ASSIGN_OR_RETURN(std::unique_ptr<ImageDirectoryCatalog> catalog,

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "lib/base/command_line.h"
 #include "lib/base/status_macros.h"
+#include "lib/process/sandbox_mode.h"
 #include "lib/process/service.h"
 
 namespace pagelift {
@@ -64,6 +65,7 @@ std::optional<int> ParsePagerOptions(int argc, const char* const argv[],
             [options](const std::string& value) {
               return ParseSpin(value, &options->spin);
             }});
+  line.Add(SandboxOption(&options->sandbox));
   line.Add({"check-invariants", 0, "",
             "for tests: end at once, with a message, if an invariant is broken",
             &options->check_invariants});

@@ -7,6 +7,7 @@
 #include "absl/time/time.h"
 #include "daemon/pager/event_loop/event_loop.h"
 #include "lib/base/log.h"
+#include "lib/process/sandbox_mode.h"
 #include "lib/transport/compression_choice.h"
 
 namespace pagelift {
@@ -25,6 +26,7 @@ struct PagerOptions {
   bool check_invariants = false;
   absl::Duration spin = EventLoop::kDefaultSpin;
   Compression compression = Compression::kAuto;
+  SandboxMode sandbox = SandboxMode::kOn;
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;  // Empty: stderr.
   // Only tells whether we can go on with what a daemon of these versions has

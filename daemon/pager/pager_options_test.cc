@@ -6,6 +6,7 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/process/sandbox_mode.h"
 #include "lib/transport/compression_choice.h"
 
 namespace pagelift {
@@ -38,6 +39,20 @@ TEST(PagerOptionsTest, TakesWhenToCompress) {
   EXPECT_EQ(Parse({"--compression=lz4"}, &options), 2);
   EXPECT_THAT(::testing::internal::GetCapturedStderr(),
               HasSubstr("'lz4' is not auto, never or always"));
+}
+
+TEST(PagerOptionsTest, TakesHowToBeConfined) {
+  PagerOptions options;
+  EXPECT_EQ(Parse({}, &options), std::nullopt);
+  EXPECT_EQ(options.sandbox, SandboxMode::kOn);
+  EXPECT_EQ(Parse({"--sandbox=strict"}, &options), std::nullopt);
+  EXPECT_EQ(options.sandbox, SandboxMode::kStrict);
+  EXPECT_EQ(Parse({"--sandbox", "off"}, &options), std::nullopt);
+  EXPECT_EQ(options.sandbox, SandboxMode::kOff);
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(Parse({"--sandbox=yes"}, &options), 2);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              HasSubstr("--sandbox: 'yes' is not on, strict or off"));
 }
 
 TEST(PagerOptionsTest, RefusesToSpinForNoTimeThatMakesSense) {

@@ -112,7 +112,7 @@ absl::Status Serve(const PagerOptions& options, HolderPage* page,
 
 int RunPager(const PagerOptions& options, char* argv[], HolderPage* page) {
   return RunWorkerService("pageliftd", {options.log_file, options.log_level},
-                          argv, *page,
+                          options.sandbox, argv, *page,
                           [&](Journals& journals, StopSignals& signals) {
                             return Serve(options, page, journals, signals);
                           });

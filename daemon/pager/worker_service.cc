@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/pager/confine_worker.h"
 #include "daemon/pager/holder_watch.h"
 #include "daemon/pager/journal/session_journals.h"
 #include "lib/base/log.h"
@@ -38,13 +39,19 @@ void TellOfTheWorkerBefore(const HolderPage& page, const Journals& journals) {
 }  // namespace
 
 int RunWorkerService(
-    absl::string_view program, const ServiceLog& log, char* argv[],
-    HolderPage& page,
+    absl::string_view program, const ServiceLog& log, SandboxMode sandbox,
+    char* argv[], HolderPage& page,
     absl::FunctionRef<absl::Status(Journals&, StopSignals&)> serve) {
-  Journals journals = SessionJournals(&page).TakeOver();
+  // First: a worker that somebody has taken over may have left this one more
+  // than it can know.
+  const absl::Status confined = ConfineWorker(sandbox);
+  Journals journals;
+  if (confined.ok()) journals = SessionJournals(&page).TakeOver();
   const int code =
       RunService(program, log, [&](StopSignals& signals) -> absl::Status {
+        RETURN_IF_ERROR(confined);
         TellOfTheWorkerBefore(page, journals);
+        if (page.workers <= 1) TellHowConfined(sandbox);
         RouteGrpcLog();
         KeepGrpcToTheEnd();
         ASSIGN_OR_RETURN(const std::unique_ptr<HolderWatch> watch,

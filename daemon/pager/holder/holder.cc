@@ -26,6 +26,7 @@
 #include "daemon/pager/holder/open_descriptors.h"
 #include "daemon/pager/holder/predecessors.h"
 #include "daemon/pager/holder/replace_holder.h"
+#include "daemon/pager/holder/rights.h"
 #include "daemon/pager/holder/service_manager.h"
 #include "daemon/pager/holder/stored_descriptors.h"
 
@@ -345,6 +346,7 @@ class Holder {
 int RunHolder(int argc, char* argv[]) {
   // One that takes another's place was executed as /proc/self/exe.
   prctl(PR_SET_NAME, "pageliftd");
+  GiveUpRights(argc, argv);
   const char* const told = getenv(kPageVariable);
   Given given = TakeGiven();
   const auto stored =

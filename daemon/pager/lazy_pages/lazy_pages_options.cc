@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "lib/base/command_line.h"
 #include "lib/prefetch/prefetch_option.h"
+#include "lib/process/sandbox_mode.h"
 #include "lib/transport/source_flags.h"
 
 namespace pagelift {
@@ -61,6 +62,7 @@ std::optional<int> ParseLazyPagesOptions(int argc, const char* const argv[],
             "how much of what nobody waits for is brought: full (default), "
             "idle, rate=N in MiB a second, off",
             PrefetchModeInto(&options->prefetch)});
+  line.Add(SandboxOption(&options->sandbox));
   line.Examples(
       "Exit codes: 0 all tasks have all their memory, 1 failed, 2 wrong "
       "usage.\nSIGTERM ends it only while no task depends on it.\n\n"

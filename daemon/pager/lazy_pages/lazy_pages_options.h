@@ -6,6 +6,7 @@
 
 #include "lib/base/log.h"
 #include "lib/prefetch/prefetch_mode.h"
+#include "lib/process/sandbox_mode.h"
 
 namespace pagelift {
 
@@ -25,6 +26,7 @@ struct LazyPagesOptions {
   int port = 0;
   std::string source;
   PrefetchMode prefetch;
+  SandboxMode sandbox = SandboxMode::kOn;
 
   // Relative names are relative to the work directory, as CRIU has it.
   std::string InWorkDir(const std::string& name) const;

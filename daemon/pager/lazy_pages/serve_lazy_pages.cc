@@ -235,7 +235,8 @@ int ServeLazyPages(const LazyPagesOptions& options, char* argv[],
                    HolderPage& page) {
   return RunWorkerService(
       "pagelift lazy-pages",
-      {options.InWorkDir(options.log_file), options.log_level()}, argv, page,
+      {options.InWorkDir(options.log_file), options.log_level()},
+      options.sandbox, argv, page,
       [&](Journals& journals, StopSignals& signals) {
         return Serve(options, page, journals, signals);
       });
