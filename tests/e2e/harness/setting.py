@@ -70,8 +70,10 @@ class Setting:
         yield url
         stop(server)
 
-    def start_server(self, name: str, images: Path,
-                     *options: str) -> tuple[str, Process]:
+    def start_server(self, name: str, images: Path, *options: str,
+                     privileges: Sequence[str | Path] = ()
+                     ) -> tuple[str, Process]:
+        """`privileges` starts it with others than ours."""
         address = f"127.0.0.1:{next(self._ports)}"
         return (f"grpc://{address}/{name}",
                 self.start_server_at(address, name, images, *options))
@@ -80,7 +82,8 @@ class Setting:
                         *options: str) -> Process:
         return start_when_ready(
             self.guest, "pagelift-server",
-            [tools.pagelift("pagelift-server"), "--listen", address,
+            [*privileges, *tools.sandboxed("pagelift-server"), "--listen",
+             address,
              "--image", f"{name}={images}", *options],
             "--ready-fd", self.next_log())
 

@@ -1,9 +1,11 @@
 """The programs that the cases use, found or loudly missed."""
 
+import atexit
 import functools
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 from .namespaces import Failed
@@ -11,6 +13,9 @@ from .namespaces import Failed
 REPOSITORY = Path(__file__).resolve().parents[3]
 _PIPE_MAX_SIZE = Path("/proc/sys/fs/pipe-max-size")
 _PIPE_SIZE_NEEDED = 64 << 20
+# How our programs are to confine themselves: "strict" ends one that makes a
+# system call it is not known to need.
+_SANDBOX = os.environ.get("PAGELIFT_TEST_SANDBOX", "")
 
 
 @functools.cache
@@ -41,7 +46,35 @@ def criu_serving_pages() -> Path:
 
 def pagelift(name: str) -> Path:
     """One of our own programs, from PAGELIFT_BIN_DIR or bin/."""
+    if name == "pagelift" and _SANDBOX:
+        return _with_sandboxed_siblings() / name
     return _built(name, [_bin()])
+
+
+def sandboxed(name: str) -> list[str | Path]:
+    """The start of its command line, confined as this run wants it."""
+    return [pagelift(name), *_sandbox_options()]
+
+
+def _sandbox_options() -> list[str]:
+    return ["--sandbox", _SANDBOX] if _SANDBOX else []
+
+
+@functools.cache
+def _with_sandboxed_siblings() -> Path:
+    """A folder with a `pagelift` that starts the others, which it finds beside
+    itself, with the option, too."""
+    folder = Path(tempfile.mkdtemp(prefix="pagelift-sandboxed-"))
+    atexit.register(shutil.rmtree, folder)
+    folder.chmod(0o755)
+    shutil.copy(_built("pagelift", [_bin()]), folder / "pagelift")
+    for name in ("pageliftd", "pagelift-server"):
+        script = folder / name
+        options = " ".join(_sandbox_options())
+        script.write_text("#!/bin/sh\nexec "
+                          f'{_built(name, [_bin()])} "$@" {options}\n')
+        script.chmod(0o755)
+    return folder
 
 
 def target(name: str) -> Path:

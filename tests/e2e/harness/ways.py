@@ -175,7 +175,7 @@ class PageliftServer:
             security = ["--insecure"]
         self.process = start_when_ready(
             scene.source, "pagelift-server",
-            [tools.pagelift("pagelift-server"), "--listen", address,
+            [*tools.sandboxed("pagelift-server"), "--listen", address,
              "--image", f"{_IMAGE_NAME}={images}", *security],
             "--ready-fd", scene.folder / "pagelift-server.log")
 
@@ -224,7 +224,7 @@ class PageliftRestoreWay(RestoreWay):
     def _start_daemon(self) -> None:
         self._daemon = start_when_ready(
             self._scene.destination, "pageliftd",
-            [*self._privileges(), tools.pagelift("pageliftd"), "--control",
+            [*self._privileges(), *tools.sandboxed("pageliftd"), "--control",
              self._control, *self._daemon_options()],
             "--ready-fd", self._scene.folder / "pageliftd.log")
 

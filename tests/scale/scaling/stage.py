@@ -88,12 +88,12 @@ class Stage:
         self.url, self.url_by_link = (f"grpc://{address}/checkpoint"
                                       for address in (server, link))
         self._server = self._start(
-            tools.pagelift("pagelift-server"), "--listen", server, "--image",
+            *tools.sandboxed("pagelift-server"), "--listen", server, "--image",
             f"checkpoint={self.images}")
         self._link = self._start(tools.bench("link_proxy"), link, server)
         self._control = scene.folder / "control" / "socket"
-        self._daemon = self._start(tools.pagelift("pageliftd"), "--control",
-                                   self._control)
+        self._daemon = self._start(*tools.sandboxed("pageliftd"),
+                                   "--control", self._control)
 
     def _start(self, program: Path, *options: str | Path) -> Process:
         return start_when_ready(

@@ -50,7 +50,7 @@ class Pager:
     def _started_server(self, listens: str) -> Process:
         return start_when_ready(
             self._scene.source, "pagelift-server",
-            [tools.pagelift("pagelift-server"), "--listen", listens,
+            [*tools.sandboxed("pagelift-server"), "--listen", listens,
              "--root", self.images,
              *(["--tls", self._server_tls] if self._tls else ["--insecure"])],
             "--ready-fd", self._scene.folder / "pagelift-server.log")
@@ -59,7 +59,7 @@ class Pager:
         self.control = self._scene.folder / "control" / "socket"
         self._daemon = start_when_ready(
             self._scene.destination, "pageliftd",
-            [tools.pagelift("pageliftd"), "--control", self.control,
+            [*tools.sandboxed("pageliftd"), "--control", self.control,
              *self._options],
             "--ready-fd", self._scene.folder / "pageliftd.log")
 
