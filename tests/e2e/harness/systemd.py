@@ -1,5 +1,6 @@
 """pageliftd as a service of a real systemd."""
 
+import shutil
 from pathlib import Path
 
 from . import tools
@@ -9,6 +10,8 @@ from .waiting import wait_until
 _UNITS = Path(__file__).resolve().parents[3] / "deploy" / "systemd"
 _SYSTEMD = "/lib/systemd/systemd"
 _RUNTIME = Path("/run/user/0")  # On the host's own tmpfs.
+# They take what the system's own manager has made in /run.
+_NOT_HERE = "[Service]\nProtectKernelLogs=no\nProtectKernelTunables=no\n"
 SERVICE = "pageliftd.service"
 SOCKET = "pageliftd.socket"
 # Where the units have it listen.
@@ -23,15 +26,16 @@ class UserManager:
         self._environment = ["env", f"XDG_RUNTIME_DIR={_RUNTIME}",
                              f"HOME={folder}", "SYSTEMD_PAGER="]
         units = folder / ".config" / "systemd" / "user"
-        units.mkdir(parents=True)
-        for unit in _UNITS.iterdir():
+        # With what only the system's manager is to have: we are root.
+        shutil.copytree(_UNITS, units)
+        for unit in units.glob("*.service"):
             text = unit.read_text()
             for program in ("pageliftd", "pagelift"):
                 text = text.replace(f"/usr/bin/{program}\n",
                                     f"{tools.pagelift(program)}\n")
-            (units / unit.name).write_text(text)
+            unit.write_text(text)
         self._dropin = units / f"{SERVICE}.d"
-        self._dropin.mkdir()
+        (self._dropin / "test-host.conf").write_text(_NOT_HERE)
         # It does not start where systemd does not run the machine.
         host.run(["mkdir", "-p", "/run/systemd/system", _RUNTIME])
         self._process = host.start(
@@ -67,7 +71,8 @@ class UserManager:
             f"[Service]\nStandardError=append:{log}\n"
             f"ExecReload=\nExecReload={tools.pagelift('pagelift')} upgrade "
             f"--control {CONTROL}\n"
-            f"ExecStart=\nExecStart={tools.pagelift('pageliftd')} "
+            "ExecStart=\nExecStart="
+            f"{' '.join(map(str, tools.sandboxed('pageliftd')))} "
             f"--watchdog {patience_seconds}s {' '.join(map(str, options))}\n"
             f"WatchdogSec={patience_seconds}\nTimeoutAbortSec=1\n")
         self.override(settings)
