@@ -10,7 +10,7 @@ from harness.namespaces import Failed
 from harness.redis_workload import RedisWorkload
 from harness.systemd import CONTROL, SERVICE, SOCKET, UserManager
 from harness.waiting import wait_until
-from harness.workers import HOLDER, WORKER
+from harness.workers import HOLDER, WORKER, signal_all
 from harness.workloads import CommandedTarget
 from redis_client import Client
 from served import served
@@ -48,7 +48,7 @@ class SystemdWay(ways.PageliftRestoreWay):
         return host.pids_called(HOLDER) | host.pids_called(WORKER)
 
     def signal(self, name: str, pids: list[int]) -> None:
-        self._scene.destination.run(["kill", f"-{name}", *map(str, pids)])
+        signal_all(self._scene.destination, name, pids)
 
 
 def _while_reading(happen: Callable[[SystemdWay], str]) -> str:

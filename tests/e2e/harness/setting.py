@@ -76,15 +76,16 @@ class Setting:
         """`privileges` starts it with others than ours."""
         address = f"127.0.0.1:{next(self._ports)}"
         return (f"grpc://{address}/{name}",
-                self.start_server_at(address, name, images, *options))
+                self.start_server_at(address, name, images, *options,
+                                     privileges=privileges))
 
     def start_server_at(self, address: str, name: str, images: Path,
-                        *options: str) -> Process:
+                        *options: str, privileges: Sequence[str | Path] = ()
+                        ) -> Process:
         return start_when_ready(
             self.guest, "pagelift-server",
             [*privileges, *tools.sandboxed("pagelift-server"), "--listen",
-             address,
-             "--image", f"{name}={images}", *options],
+             address, "--image", f"{name}={images}", *options],
             "--ready-fd", self.next_log())
 
     def run(self, *argv: str | Path) -> Result:

@@ -1,9 +1,10 @@
 """pageliftd's processes: the holder, which is the one that was started, and the
 worker, which does all the work."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from .namespaces import Failed
+from .namespaces import Failed, Host
 
 # As the kernel calls them.
 HOLDER = "pageliftd"
@@ -37,3 +38,13 @@ def _children(pid: int) -> list[int]:
     except FileNotFoundError:
         return []
     return [int(child) for child in told.split()]
+
+
+def signal_all(host: Host, name: str, pids: Iterable[int]) -> None:
+    """As one after the other comes to its turn: where a holder has died,
+    systemd may have ended its worker before."""
+    try:
+        host.run(["kill", f"-{name}", *map(str, pids)])
+    except Failed:
+        if all(Path(f"/proc/{pid}").exists() for pid in pids):
+            raise

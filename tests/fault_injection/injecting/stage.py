@@ -11,7 +11,7 @@ from harness.scene import Scene
 from harness.systemd import CONTROL, UserManager
 from harness.waiting import wait_until
 from harness.ways import REMOTE, stop
-from harness.workers import HOLDER, WORKER
+from harness.workers import HOLDER, WORKER, signal_all
 from torturing.in_place import Pager
 
 from .faulty_link import BACK, THERE, FaultyLink
@@ -124,10 +124,7 @@ class ChaosPager(Pager):
         self._signal("CONT", pids)
 
     def _signal(self, name: str, pids: list[int]) -> None:
-        try:
-            self._scene.destination.run(["kill", f"-{name}", *map(str, pids)])
-        except Failed:
-            pass  # One has just ended.
+        signal_all(self._scene.destination, name, pids)
 
     def _await(self, moment: str) -> str:
         """The moment that came: that one, if it did."""
