@@ -66,6 +66,10 @@ std::optional<int> ParsePagerOptions(int argc, const char* const argv[],
               return ParseSpin(value, &options->spin);
             }});
   line.Add(SandboxOption(&options->sandbox));
+  line.Add({"forked-processes", 0, "N",
+            "how many forked processes without all their memory a session may "
+            "have; beyond that, who forks waits (default: 10000)",
+            &options->limits.forked_processes});
   line.Add({"check-invariants", 0, "",
             "for tests: end at once, with a message, if an invariant is broken",
             &options->check_invariants});

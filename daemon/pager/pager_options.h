@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "daemon/pager/event_loop/event_loop.h"
+#include "daemon/pager/session/session_limits.h"
 #include "lib/base/log.h"
 #include "lib/process/sandbox_mode.h"
 #include "lib/transport/compression_choice.h"
@@ -25,6 +26,7 @@ struct PagerOptions {
   bool keep_working_sets = false;
   bool check_invariants = false;
   absl::Duration spin = EventLoop::kDefaultSpin;
+  SessionLimits limits;
   Compression compression = Compression::kAuto;
   SandboxMode sandbox = SandboxMode::kOn;
   LogLevel log_level = LogLevel::kInfo;

@@ -66,6 +66,7 @@ absl::Status Serve(const PagerOptions& options, HolderPage* page,
   SessionRegistry::Options sessions;
   sessions.check_invariants = options.check_invariants;
   sessions.spin = options.spin;
+  sessions.limits = options.limits;
   sessions.page = page;
   SessionRegistry registry(
       [source](const std::string& url) { return OpenSource(url, source); },

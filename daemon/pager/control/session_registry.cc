@@ -128,6 +128,7 @@ Session::Options SessionRegistry::OptionsOf(
   options.prefetch = prefetch;
   options.check_invariants = options_.check_invariants;
   options.spin = options_.spin;
+  options.limits = options_.limits;
   // Ended sessions are collected by whoever asks next, never by their own
   // thread.
   return options;

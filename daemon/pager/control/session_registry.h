@@ -40,6 +40,7 @@ class SessionRegistry {
     // See Session::Options.
     bool check_invariants = false;
     absl::Duration spin = EventLoop::kDefaultSpin;
+    SessionLimits limits;
     // How long at least.
     absl::Duration ended_kept = absl::Minutes(1);
     // Shared with the holder; null: there is none.

@@ -14,6 +14,8 @@
 namespace pagelift {
 namespace {
 
+// Events that may come at once, after a while without: so many seconds' worth.
+constexpr absl::Duration kEventsSavedUp = absl::Seconds(1);
 // Each is asked for by itself, and its mapping is looked for until it is there.
 constexpr size_t kMostBeforeItRuns = 64;
 
@@ -83,6 +85,7 @@ Session::Session(Options options, std::unique_ptr<PageSource> source,
       owners_(std::move(owners)),
       loop_(std::move(loop)),
       listener_(std::move(listener)),
+      events_(options_.limits.events_per_second, kEventsSavedUp),
       last_arrival_(absl::ToInt64Nanoseconds(MonotonicNow())),
       last_moved_(last_arrival_.load()),
       recording_first_(options_.record && !resumed) {

@@ -29,7 +29,9 @@
 #include "daemon/pager/session/lost_source.h"
 #include "daemon/pager/session/prefetcher.h"
 #include "daemon/pager/session/restore_recorder.h"
+#include "daemon/pager/session/session_limits.h"
 #include "daemon/pager/session/session_stats.h"
+#include "lib/base/rate_budget.h"
 #include "lib/prefetch/bulk_window.h"
 #include "lib/prefetch/prefetch_mode.h"
 #include "lib/process/fd_listener.h"
@@ -93,6 +95,7 @@ class Session : private PageSink {
     absl::Duration event_patience = absl::Microseconds(500);
     // How long the event thread looks on before it sleeps.
     absl::Duration spin = EventLoop::kDefaultSpin;
+    SessionLimits limits;
   };
 
   // Listens when this returns. kAlreadyExists if another daemon does. What must
@@ -243,6 +246,11 @@ class Session : private PageSink {
   // Goes on when what is recorded has settled.
   void CheckRecording();
   void Reap(const std::shared_ptr<AddressSpace>& space);
+  // Whether what `space` says may be read now; if not, it will be soon.
+  bool MayRead(const std::shared_ptr<AddressSpace>& space);
+  // For what came since there were so many.
+  void PayForEvents(uint64_t forks_before, uint64_t others_before);
+  uint64_t OtherEvents() const;
   // A drain found no free descriptor for a child, or did not: as long as it is
   // so, the descriptor is readable without end, and is looked at by Retry().
   void NoteStarved(const AddressSpace& space, const absl::Status& why);
@@ -301,6 +309,9 @@ class Session : private PageSink {
   bool fetching_ = false;                               // In FetchNow().
   absl::Duration retry_at_ = absl::InfiniteDuration();  // MonotonicNow().
   absl::Duration retry_backoff_;
+  RateBudget events_;
+  // Those that are not read because of it; each has a timer.
+  absl::flat_hash_set<const AddressSpace*> held_back_;
   absl::flat_hash_set<const AddressSpace*> starved_;
   std::string starved_trouble_;
   bool told_of_growth_ = false;

@@ -1,7 +1,10 @@
 // Targets that are at their limits: what does not fit is waited for, and is
 // never something else than it should be.
 
+#include <sys/mman.h>
+
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "daemon/pager/session/session.h"
 #include "daemon/pager/session/testing/held_session_test_base.h"
 #include "gmock/gmock.h"
@@ -85,6 +88,55 @@ TEST_F(MappingLimitSessionTest, ATargetWithAsManyMappingsAsMayBeIsLetGo) {
     ExpectImagePageAt(target_.spare(1), 9, *reader);
     EXPECT_THAT(target_.RegisteredNow(*reader), IsEmpty());
   }
+}
+
+// A session may have only so many forked processes that lack memory.
+class ForkLimitSessionTest : public HeldSessionTestBase {
+ protected:
+  void Configure(Session::Options& options, FakePageSource&) override {
+    options.limits.forked_processes = 1;
+  }
+};
+
+TEST_F(ForkLimitSessionTest, AForkBeyondItWaitsForOneBeforeIt) {
+  TargetThread& first = target_.Fork(thread());
+  TargetThread& second = target_.StartFork(thread());
+  ASSERT_TRUE(Eventually([this] {
+    return absl::StrContains(session_->Snapshot().trouble,
+                             "--forked-processes");
+  }));
+  EXPECT_FALSE(thread().has_finished());
+  EXPECT_EQ(session_->stats().forks, 1u);
+  target_.Kill(first);
+  target_.FinishFork(thread(), second);
+  Release();
+  EXPECT_EQ(session_->stats().forks, 2u);
+  for (uint64_t page : {0, 7}) ExpectImagePage(page, page, second);
+  EXPECT_EQ(session_->Snapshot().trouble, "");
+}
+
+// And only so many events are read in a second.
+class EventLimitSessionTest : public HeldSessionTestBase {
+ protected:
+  void Configure(Session::Options& options, FakePageSource&) override {
+    options.limits.events_per_second = 1e-3;
+  }
+};
+
+TEST_F(EventLimitSessionTest, AnEventBeyondItWaits) {
+  TargetCommand remove;
+  remove.op = Op::kAdvise;
+  remove.value = MADV_DONTNEED;
+  remove.range = target_.pages(3, 1);
+  thread().Start(remove);
+  EXPECT_EQ(thread().Finish().result, 0);
+  remove.range = target_.pages(5, 1);
+  thread(1).Start(remove);
+  ASSERT_TRUE(thread(1).WaitUntilBlocked());
+  EXPECT_EQ(session_->stats().removes, 1u);
+  // It is no reason to wait for its end.
+  target_.Kill();
+  EXPECT_TRUE(WaitUntilEnded());
 }
 
 }  // namespace

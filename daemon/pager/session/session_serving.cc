@@ -101,12 +101,53 @@ void Session::ReleaseChildren() {
   loop_->RunAfter(look_backoff_, [this] { ReleaseChildren(); });
 }
 
+bool Session::MayRead(const std::shared_ptr<AddressSpace>& space) {
+  // So that no session takes all the descriptors and memory of the others.
+  if (lineage_of_.size() >=
+      lineages_.size() + options_.limits.forked_processes) {
+    NoteStarved(*space,
+                absl::ResourceExhaustedError(absl::StrCat(
+                    "there are ", options_.limits.forked_processes,
+                    " forked processes without all their memory, and no more "
+                    "are let in for now: see --forked-processes")));
+    return false;
+  }
+  // Nor all the processors.
+  const absl::Duration pause = events_.Pause(MonotonicNow());
+  if (pause <= absl::ZeroDuration()) return true;
+  if (starved_.insert(space.get()).second) loop_->Unwatch(space->fd());
+  if (held_back_.insert(space.get()).second) {
+    loop_->RunAfter(pause, [this, space] {
+      held_back_.erase(space.get());
+      Serve(space);
+    });
+  }
+  return false;
+}
+
+void Session::PayForEvents(uint64_t forks_before, uint64_t others_before) {
+  const uint64_t forks = stats_.forks - forks_before;
+  const uint64_t others = OtherEvents() - others_before;
+  if (forks == 0 && others == 0) return;
+  events_.Spend(static_cast<double>(forks) * SessionLimits::kEventsOfAFork +
+                    static_cast<double>(others),
+                MonotonicNow());
+}
+
+uint64_t Session::OtherEvents() const {
+  return stats_.remaps + stats_.removes + stats_.unmaps;
+}
+
 void Session::ReadEvents(const std::shared_ptr<AddressSpace>& space) {
+  if (!MayRead(space)) return;
   faults_.clear();
   absl::Status status;
+  const uint64_t forks = stats_.forks;
+  const uint64_t others = OtherEvents();
   Adopting(*space, [&](AddressSpace::ForkCallback on_fork) {
     status = space->Drain(&faults_, on_fork);
   });
+  PayForEvents(forks, others);
   stats_.faults.fetch_add(faults_.size(), std::memory_order_relaxed);
   for (const PageFault& fault : faults_) ServeFault(space, fault.page);
   if (status.ok()) {

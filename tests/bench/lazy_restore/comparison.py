@@ -15,6 +15,7 @@ from harness.scene import Scene
 from . import replying
 from .contenders import CONTENDERS, FAULT_CONTENDERS, LOCAL, REMOTE
 from .contenders import Contender, Floor, Link
+from .flooding import FLOODS
 from .workload import Touching, TouchWorkload
 
 ORDERS = ("random", "sequential")
@@ -31,16 +32,21 @@ class Setting:
     mib: int
     link: Link = Link()
     faults: int | None = None  # Only so many pages, and no prefetch.
+    floods: bool = False  # While others flood the pager.
 
     @property
     def title(self) -> str:
         what = f"{self.order} touch of {self.mib} MiB"
         if self.faults:
             what = f"{self.faults} single faults"
+        if self.floods:
+            what += " beside others"
         return f"{self.place}, {what}{self.link}"
 
     @property
     def contenders(self) -> tuple[type[Contender], ...]:
+        if self.floods:
+            return FLOODS
         return FAULT_CONTENDERS if self.faults else CONTENDERS
 
 
@@ -72,7 +78,7 @@ class Comparison:
                                          setting.link)
                         self._run(scene, contender, setting, repetition)
                 for place in sorted({s.place for s in settings
-                                     if s.link == Link()}):
+                                     if s.link == Link() and not s.floods}):
                     _warm_memory(settings[0].mib)
                     floor = Floor(scene, workload, place)
                     self.parts.append({"place": place, "mib": settings[0].mib,
@@ -84,6 +90,7 @@ class Comparison:
                "order": setting.order, "mib": setting.mib,
                "delay_ms": setting.link.round_trip_ms,
                "mbit": setting.link.mbit, "faults": setting.faults,
+               "floods": setting.floods,
                "contender": contender.name,
                "repetition": repetition,
                "load_before": os.getloadavg()[0]}
@@ -141,6 +148,9 @@ def settings_for(only: str | None, mib: int,
     if REMOTE in places or only == "faults":
         groups.append([Setting(REMOTE, "random", link_mib or mib,
                                faults=FAULTS)])
+    if only in (None, "floods"):
+        groups.append([Setting(REMOTE, "random", link_mib or mib,
+                               faults=FAULTS, floods=True)])
     if (REMOTE in places or only == "links") and link_mib > 0:
         groups += [[Setting(REMOTE, "random", link_mib, Link(ms))
                     for ms in (1, 10)] + [

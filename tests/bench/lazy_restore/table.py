@@ -39,14 +39,23 @@ _REPLY_ROWS: list[tuple[str, Callable[[dict], float | None]]] = [
 ]
 
 
+_FLOOD_ROWS = [row for row in _ROWS if row[0].strip() in (
+    "p50, µs", "p90, µs", "p99, µs", "p99.9, µs", "longest, µs",
+    "peak of the daemon, MiB")]
+
+
 def render(comparison: Comparison, mib: int, link_mib: int) -> str:
     """Medians, with the least and the most."""
     lines = [*_machine_lines(comparison)]
     titles = dict.fromkeys(run["setting"] for run in comparison.runs)
     for title in titles:
         runs = [run for run in comparison.runs if run["setting"] == title]
-        block = _reply_block if "program" in runs[0] else _block
-        lines += ["", *block(title, runs)]
+        if "program" in runs[0]:
+            lines += ["", *_named_block(title, runs, _REPLY_ROWS)]
+        elif runs[0]["floods"]:
+            lines += ["", *_named_block(title, runs, _FLOOD_ROWS)]
+        else:
+            lines += ["", *_block(title, runs)]
     lines += ["", "CPU and memory of the floor are of its pager and of the "
               "program that touches, in one process."]
     lines += ["", "targets:", *verdicts(comparison.runs, mib, link_mib)]
@@ -93,12 +102,14 @@ def _block(title: str, runs: list[dict]) -> Iterator[str]:
                      _ratio(ours, criu), _ratio(ours, floor)])
 
 
-def _reply_block(title: str, runs: list[dict]) -> Iterator[str]:
+def _named_block(title: str, runs: list[dict],
+                 rows: list[tuple[str, Callable[[dict], float | None]]]
+                 ) -> Iterator[str]:
     names = list(dict.fromkeys(run["contender"] for run in runs))
     widths = (_WIDTHS[0], *(_WIDTHS[1] for _ in names))
     yield title
     yield _line(["  median (least–most)", *names], widths)
-    for label, get in _REPLY_ROWS:
+    for label, get in rows:
         values = {name: [value for run in runs if run["contender"] == name
                          and (value := get(run)) is not None]
                   for name in names}

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from .comparison import FAULTS, Setting
 from .contenders import LOCAL, REMOTE, Link
+from .flooding import BesideBomb, BesideComputing, BesideForking
+from .flooding import BesideRemoving
 
 Get = Callable[[dict], float | None]
 
@@ -82,6 +84,8 @@ def targets(mib: int, link_mib: int) -> list[Target]:
     local = Setting(LOCAL, "random", mib).title
     delayed = Setting(REMOTE, "random", link_mib, Link(10)).title
     faults = Setting(REMOTE, "random", link_mib, faults=FAULTS).title
+    floods = Setting(REMOTE, "random", link_mib, faults=FAULTS,
+                     floods=True).title
 
     def against(what: str, most: float, title: str, get: Get, whom: str,
                 than: Get | None = None) -> Target:
@@ -98,6 +102,10 @@ def targets(mib: int, link_mib: int) -> list[Target]:
         against("one fault, p99 / floor's", 3, faults, _P99, "floor"),
         Target("p99 under full bulk / alone", 2, (remote, "ours", _P99),
                (faults, "ours", _P99)),
+        *(Target(f"p99 {flood.name} / one that computes", 2,
+                 (floods, flood.name, _P99),
+                 (floods, BesideComputing.name, _P99))
+          for flood in (BesideRemoving, BesideForking, BesideBomb)),
         against("+10 ms: finish / CRIU's", 1 / 20, delayed, _TOUCHED, "CRIU"),
         against("CPU, daemon + server / CRIU's", 1.2, remote, _cpu, "CRIU"),
         against("wire bytes / image", 1.02, remote, _WIRE, "ours", _one),

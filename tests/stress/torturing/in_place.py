@@ -19,6 +19,7 @@ from harness.workers import HOLDER, raise_if_crashed
 from harness.workloads import CommandedTarget
 
 from .figures import Figures
+from .taking import take_memory_away
 from .worker_killer import WorkerKiller
 
 _SHIM = Path(__file__).with_name("criu_that_hands_over")
@@ -174,27 +175,8 @@ class InPlaceTarget:
         name = self._scene.next_restore_name()
         images = self._pager.images / name
         work = self._scene.make_folder(f"work/{name}")
-        for fifo in ("ask", "answer"):
-            os.mkfifo(work / fifo)
-        # Both ways at once, so that nobody waits for the other to open.
-        ask = os.open(work / "ask", os.O_RDWR)
-        answer = os.open(work / "answer", os.O_RDWR)
-        try:
-            lazify = self._guest.start(
-                "lazify",
-                ["/bin/sh", "-c", f'"$@" <{work}/ask >{work}/answer || '
-                 f'{{ echo failed >{work}/answer; exit 1; }}', "sh",
-                 tools.stress("lazify"), "--pid", str(FIRST_TARGET_PID),
-                 "--images", images], work / "lazify.log")
-            stopped = _read_line(answer, lazify)
-            if not stopped.startswith("stopped"):
-                raise Failed(f"lazify said {stopped!r}")
-            self._restore(name, images, work)
-            if lazify.wait(PATIENCE_SECONDS) != 0:
-                raise Failed(f"lazify failed: {work / 'lazify.log'}")
-        finally:
-            os.close(ask)
-            os.close(answer)
+        take_memory_away(self._guest, images, work,
+                         lambda: self._restore(name, images, work))
         shutil.rmtree(images)
         shutil.rmtree(work)
 
@@ -239,22 +221,3 @@ class InPlaceTarget:
 
     def close(self) -> None:
         self._guest.close()
-
-
-def _read_line(fd: int, writer: Process) -> str:
-    """One line, and no byte more: the next is for somebody else."""
-    line = b""
-    os.set_blocking(fd, False)
-
-    def complete() -> bool | None:
-        nonlocal line
-        try:
-            while not line.endswith(b"\n"):
-                line += os.read(fd, 1)
-            return True
-        except BlockingIOError:
-            writer.raise_if_ended()
-            return None
-
-    wait_until(f"a line from {writer.name}", complete, PATIENCE_SECONDS)
-    return line.decode()
