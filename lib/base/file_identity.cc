@@ -23,6 +23,8 @@ absl::StatusOr<FileIdentity> FileIdentity::Of(int directory,
   identity.inode = info.st_ino;
   identity.mtime_ns =
       info.st_mtim.tv_sec * kNanosPerSecond + info.st_mtim.tv_nsec;
+  identity.ctime_ns =
+      info.st_ctim.tv_sec * kNanosPerSecond + info.st_ctim.tv_nsec;
   identity.size = static_cast<uint64_t>(info.st_size);
   return identity;
 }

@@ -14,11 +14,13 @@ struct FileIdentity {
   uint64_t device = 0;
   uint64_t inode = 0;
   int64_t mtime_ns = 0;
+  int64_t ctime_ns = 0;  // Nobody can set it back.
   uint64_t size = 0;
 
   friend bool operator==(const FileIdentity& a, const FileIdentity& b) {
     return a.device == b.device && a.inode == b.inode &&
-           a.mtime_ns == b.mtime_ns && a.size == b.size;
+           a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns &&
+           a.size == b.size;
   }
 
   // Of `path`, in `directory` if it is relative (AT_FDCWD: where the process

@@ -21,6 +21,7 @@ class RateBudget {
       : per_second_(per_second), burst_(burst) {}
 
   void Spend(double amount, absl::Duration now) {
+    if (is_endless()) return;
     paid_at_ =
         std::max(paid_at_, now - burst_) + absl::Seconds(amount / per_second_);
   }
@@ -32,10 +33,15 @@ class RateBudget {
   // in during `reserve` is saved up; zero if so it is.
   absl::Duration Pause(absl::Duration now,
                        absl::Duration reserve = absl::ZeroDuration()) const {
+    if (is_endless()) return absl::ZeroDuration();
     return std::max(absl::ZeroDuration(), paid_at_ + reserve - now);
   }
 
  private:
+  bool is_endless() const {
+    return per_second_ == std::numeric_limits<double>::infinity();
+  }
+
   double per_second_ = std::numeric_limits<double>::infinity();
   absl::Duration burst_;
   // When all that was spent is paid for.

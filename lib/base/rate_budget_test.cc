@@ -40,6 +40,7 @@ TEST(RateBudgetTest, WithoutARateThereIsAlwaysEnough) {
   EXPECT_EQ(budget.Pause(kNow, absl::Seconds(1)), absl::ZeroDuration());
   budget.Spend(1e18, kNow);
   EXPECT_EQ(budget.Pause(kNow), absl::ZeroDuration());
+  EXPECT_EQ(budget.Pause(kNow, absl::Seconds(1)), absl::ZeroDuration());
 }
 
 }  // namespace

@@ -59,6 +59,11 @@ absl::StatusOr<std::vector<std::string>> CertificateNamesOfPem(
     return absl::InvalidArgumentError(
         absl::StrCat("no certificate: ", TakeOpenSslError()));
   }
+  // A session that is resumed was judged when it was new.
+  if (X509_cmp_current_time(X509_get0_notBefore(certificate.get())) > 0 ||
+      X509_cmp_current_time(X509_get0_notAfter(certificate.get())) < 0) {
+    return absl::UnauthenticatedError("the certificate has expired");
+  }
   return CertificateNames(*certificate);
 }
 

@@ -20,7 +20,7 @@ namespace pagelift {
 std::vector<std::string> CertificateNames(const X509& certificate);
 
 // The same of the first certificate in `pem`; kInvalidArgument if there is
-// none.
+// none, kUnauthenticated if it has expired, or is not valid yet.
 absl::StatusOr<std::vector<std::string>> CertificateNamesOfPem(
     absl::string_view pem);
 

@@ -51,5 +51,13 @@ TEST_F(CertificateNamesTest, WhatIsNoCertificateIsAnError) {
   }
 }
 
+TEST_F(CertificateNamesTest, OneThatHasExpiredNamesNobody) {
+  TestAuthority::Holder holder;
+  holder.common_name = "a";
+  holder.seconds = -60;
+  EXPECT_THAT(CertificateNamesOfPem(authority_.IssuePem(holder)),
+              StatusIs(absl::StatusCode::kUnauthenticated));
+}
+
 }  // namespace
 }  // namespace pagelift

@@ -3,7 +3,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
-#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
@@ -18,6 +19,8 @@ namespace {
 // first is one of handshakes.
 constexpr size_t kRecordHeader = 5;
 constexpr std::byte kHandshakeRecord{22};
+// A type, and three bytes for the length.
+constexpr size_t kHandshakeHeader = 4;
 
 // Whether the ALPN extension `list` (RFC 7301, section 3.1) has our protocol.
 bool OffersOurs(const uint8_t* list, size_t size) {
@@ -33,39 +36,85 @@ bool OffersOurs(const uint8_t* list, size_t size) {
   return false;
 }
 
+// Whether the extension `list` (RFC 8446, section 4.2.1) has TLS 1.3.
+bool Speaks13(const uint8_t* list, size_t size) {
+  // A byte for the length of all.
+  for (size_t i = 1; i + 1 < size; i += 2) {
+    if (list[i] == 3 && list[i + 1] == 4) return true;
+  }
+  return false;
+}
+
 // Called when OpenSSL has the whole ClientHello; it goes no further.
-int NoteProtocols(SSL* ssl, int*, void* result) {
+int NoteOffers(SSL* ssl, int*, void*) {
+  auto* const result = static_cast<ClientHello*>(SSL_get_app_data(ssl));
   const uint8_t* list = nullptr;
   size_t size = 0;
-  const bool ours = SSL_client_hello_get0_ext(
-                        ssl, TLSEXT_TYPE_application_layer_protocol_negotiation,
-                        &list, &size) == 1 &&
-                    OffersOurs(list, size);
-  *static_cast<ClientHello*>(result) =
-      ours ? ClientHello::kSingleCall : ClientHello::kOther;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &list,
+                                &size) != 1 ||
+      !Speaks13(list, size)) {
+    *result = ClientHello::kUnusable;
+  } else if (SSL_client_hello_get0_ext(
+                 ssl, TLSEXT_TYPE_application_layer_protocol_negotiation, &list,
+                 &size) == 1 &&
+             OffersOurs(list, size)) {
+    *result = ClientHello::kSingleCall;
+  } else {
+    *result = ClientHello::kOther;
+  }
   return SSL_CLIENT_HELLO_RETRY;
 }
 
+// Shared by all: to make one takes longer than all the rest.
+SSL_CTX* AskingContext() {
+  static SSL_CTX* const context = [] {
+    SSL_CTX* const made = SSL_CTX_new(TLS_server_method());
+    CHECK(made != nullptr) << TakeOpenSslError();
+    SSL_CTX_set_client_hello_cb(made, NoteOffers, nullptr);
+    return made;
+  }();
+  return context;
+}
+
 ClientHello AskOpenSsl(ByteSpan bytes) {
-  ClientHello result = ClientHello::kTooFew;
+  // Unless it is understood.
+  ClientHello result = ClientHello::kUnusable;
   ERR_clear_error();
-  const OpenSslPtr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()));
-  CHECK(context != nullptr) << TakeOpenSslError();
-  SSL_CTX_set_client_hello_cb(context.get(), NoteProtocols, &result);
-  const OpenSslPtr<SSL> ssl(SSL_new(context.get()));
+  const OpenSslPtr<SSL> ssl(SSL_new(AskingContext()));
   CHECK(ssl != nullptr) << TakeOpenSslError();
+  SSL_set_app_data(ssl.get(), &result);
   BIO* const in = BIO_new(BIO_s_mem());
   SSL_set_bio(ssl.get(), in, BIO_new(BIO_s_mem()));
   BIO_write(in, bytes.data(), static_cast<int>(bytes.size()));
   SSL_set_accept_state(ssl.get());
-  const int handshake = SSL_do_handshake(ssl.get());
-  if (result == ClientHello::kTooFew &&
-      SSL_get_error(ssl.get(), handshake) != SSL_ERROR_WANT_READ) {
-    // Looks like TLS, but is broken: who has it says so.
-    result = ClientHello::kOther;
-  }
+  SSL_do_handshake(ssl.get());
   ERR_clear_error();
   return result;
+}
+
+// Whether the whole message is there. It may be in several records, and is
+// looked at by OpenSSL but once.
+bool IsWhole(ByteSpan bytes) {
+  size_t wanted = kHandshakeHeader;
+  size_t have = 0;
+  std::array<size_t, kHandshakeHeader> header = {};
+  while (bytes.size() >= kRecordHeader && bytes[0] == kHandshakeRecord) {
+    const size_t size = (std::to_integer<size_t>(bytes[3]) << 8) |
+                        std::to_integer<size_t>(bytes[4]);
+    bytes.remove_prefix(kRecordHeader);
+    if (bytes.size() < size) return false;
+    for (size_t i = 0; i < size && have + i < header.size(); ++i) {
+      header[have + i] = std::to_integer<size_t>(bytes[i]);
+    }
+    have += size;
+    bytes.remove_prefix(size);
+    if (have >= header.size()) {
+      wanted = header.size() + (header[1] << 16 | header[2] << 8 | header[3]);
+    }
+    if (have >= wanted) return true;
+  }
+  // What is no record of a handshake is for OpenSSL to find.
+  return bytes.size() >= kRecordHeader;
 }
 
 }  // namespace
@@ -73,16 +122,9 @@ ClientHello AskOpenSsl(ByteSpan bytes) {
 ClientHello JudgeClientHello(ByteSpan bytes) {
   if (bytes.empty()) return ClientHello::kTooFew;
   if (bytes[0] != kHandshakeRecord) return ClientHello::kNoTls;
-  if (bytes.size() >= kMostClientHelloBytes) return ClientHello::kOther;
-  // OpenSSL begins anew each time: not before the first record is whole, which
-  // it mostly is at once, and nearly always the only one.
-  if (bytes.size() < kRecordHeader) return ClientHello::kTooFew;
-  const size_t size =
-      (static_cast<size_t>(bytes[3]) << 8) | static_cast<size_t>(bytes[4]);
-  if (bytes.size() < std::min(kRecordHeader + size, kMostClientHelloBytes)) {
-    return ClientHello::kTooFew;
-  }
-  return AskOpenSsl(bytes);
+  if (IsWhole(bytes)) return AskOpenSsl(bytes);
+  return bytes.size() < kMostClientHelloBytes ? ClientHello::kTooFew
+                                              : ClientHello::kUnusable;
 }
 
 }  // namespace pagelift

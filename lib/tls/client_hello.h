@@ -11,6 +11,7 @@ namespace pagelift {
 enum class ClientHello {
   kTooFew,      // Nothing yet.
   kNoTls,       // Anything else than TLS.
+  kUnusable,    // TLS before 1.3, or broken.
   kOther,       // TLS that offers no protocol of ours.
   kSingleCall,  // TLS that offers kSingleCallProtocol.
 };

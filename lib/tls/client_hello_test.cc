@@ -90,10 +90,20 @@ TEST(ClientHelloTest, KnowsWhatIsNoTls) {
   }
 }
 
-TEST(ClientHelloTest, WhatIsBrokenIsForOthers) {
+TEST(ClientHelloTest, WhatIsBrokenIsOfNoUse) {
   std::string broken = OurHello();
   broken[5] = 2;  // A ServerHello.
-  EXPECT_EQ(JudgeClientHello(BytesOf(broken)), ClientHello::kOther);
+  EXPECT_EQ(JudgeClientHello(BytesOf(broken)), ClientHello::kUnusable);
+  EXPECT_EQ(JudgeClientHello(BytesOf(OurHello().substr(0, 5) + "\x16")),
+            ClientHello::kTooFew);
+}
+
+TEST(ClientHelloTest, WhatIsOldIsOfNoUse) {
+  const OpenSslPtr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
+  SSL_CTX_set_max_proto_version(context.get(), TLS1_2_VERSION);
+  EXPECT_EQ(JudgeClientHello(
+                BytesOf(HelloOf(*TlsSession::Client(*context, "localhost")))),
+            ClientHello::kUnusable);
 }
 
 TEST(ClientHelloTest, DoesNotReadForEver) {
@@ -104,7 +114,7 @@ TEST(ClientHelloTest, DoesNotReadForEver) {
     endless += std::string("\x16\x03\x01\x40\x00", 5) + std::string(1000, 'x');
   }
   endless.resize(kMostClientHelloBytes);
-  EXPECT_EQ(JudgeClientHello(BytesOf(endless)), ClientHello::kOther);
+  EXPECT_EQ(JudgeClientHello(BytesOf(endless)), ClientHello::kUnusable);
 }
 
 }  // namespace

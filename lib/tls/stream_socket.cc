@@ -129,26 +129,37 @@ bool StreamSocket::has_received() const {
   return tls_ != nullptr && tls_->has_more.load(std::memory_order_relaxed);
 }
 
+void StreamSocket::SendAlert(TlsSession& session) const {
+  const std::string alert = session.TakeOutput();
+  send(fd_.get(), alert.data(), alert.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 ssize_t StreamSocket::ReceiveTls(Tls& tls, absl::Span<std::byte> space,
                                  int flags) {
   const bool all = (flags & MSG_WAITALL) != 0;
   size_t got = 0;
   while (true) {
     bool closed;
+    bool failed;
     {
       absl::MutexLock lock(&tls.mu);
       absl::StatusOr<size_t> more = tls.session->Read(space.subspan(got));
       if (!more.ok()) {
+        tls.has_more.store(false, std::memory_order_relaxed);
         if (got > 0) return static_cast<ssize_t>(got);
         tls.failure = more.status();
+        SendAlert(*tls.session);
         errno = EPROTO;
         return -1;
       }
       got += *more;
       closed = tls.session->has_closed();
+      failed = tls.session->has_failed();
     }
     const bool full = got == space.size();
-    tls.has_more.store(full, std::memory_order_relaxed);
+    // A failure is told by the next call, for which no more comes.
+    tls.has_more.store(full || failed, std::memory_order_relaxed);
+    if (failed) return static_cast<ssize_t>(got);
     if (full || closed || (got > 0 && !all)) return static_cast<ssize_t>(got);
     const ssize_t came =
         recv(fd_.get(), tls.buffer.get(), kReceiveBytes, flags & MSG_DONTWAIT);

@@ -24,6 +24,7 @@ namespace {
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 enum class Kind { kPlain, kTls };
 
@@ -241,6 +242,27 @@ TEST_P(TlsStreamSocketTest, DamageIsAnErrorThatSaysSo) {
   EXPECT_EQ(here_.Receive(bytes, 0), -1);
   EXPECT_THAT(here_.Error("receive"),
               StatusIs(absl::StatusCode::kUnavailable, HasSubstr("TLS: ")));
+}
+
+TEST_P(TlsStreamSocketTest, DamageBehindBytesThatAreGoodIsToldAtOnce) {
+  std::thread server([this] { EXPECT_OK(Accept(absl::Seconds(30), -1)); });
+  EXPECT_OK(Connect(absl::Seconds(30), -1));
+  server.join();
+  SendAll(there_, "good");
+  std::string damage("\x17\x03\x03\x00\x20", 5);
+  damage += std::string(32, 'x');
+  ASSERT_EQ(send(there_.fd(), damage.data(), damage.size(), 0), 37);
+  EXPECT_EQ(Receive(here_, 100, 0), "good");
+  // Whoever waits for the descriptor would wait for ever.
+  EXPECT_TRUE(here_.has_received());
+  std::byte bytes[10];
+  EXPECT_EQ(here_.Receive(bytes, MSG_DONTWAIT), -1);
+  EXPECT_THAT(here_.Error("receive"),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("TLS: ")));
+  EXPECT_FALSE(here_.has_received());
+  // And the far end learns why.
+  EXPECT_EQ(there_.Receive(bytes, 0), -1);
+  EXPECT_THAT(there_.Error("receive"), Not(IsOk()));
 }
 
 }  // namespace

@@ -73,8 +73,12 @@ absl::StatusOr<std::shared_ptr<SSL_CTX>> TlsCredentials::Read() const {
       1) {
     return NotUsable(certificate_file());
   }
+  // One that needs a password is no use to who restarts by itself.
+  SSL_CTX_set_default_passwd_cb(context,
+                                [](char*, int, int, void*) { return -1; });
   if (SSL_CTX_use_PrivateKey_file(context, key_file().c_str(),
-                                  SSL_FILETYPE_PEM) != 1) {
+                                  SSL_FILETYPE_PEM) != 1 ||
+      SSL_CTX_check_private_key(context) != 1) {
     return NotUsable(key_file());
   }
   if (SSL_CTX_load_verify_locations(context, authorities_file().c_str(),

@@ -19,6 +19,14 @@ bool IsIpAddress(const std::string& host) {
          inet_pton(AF_INET6, host.c_str(), &ignored) == 1;
 }
 
+// RFC 8446, section 6.2.
+bool IsAboutCertificates(int alert) {
+  return (SSL_AD_BAD_CERTIFICATE <= alert &&
+          alert <= SSL_AD_CERTIFICATE_UNKNOWN) ||
+         alert == SSL_AD_UNKNOWN_CA || alert == SSL_AD_ACCESS_DENIED ||
+         alert == SSL_AD_CERTIFICATE_REQUIRED;
+}
+
 }  // namespace
 
 TlsSession::TlsSession(SSL_CTX& context, uint64_t records_of_a_key)
@@ -38,6 +46,9 @@ std::unique_ptr<TlsSession> TlsSession::Client(SSL_CTX& context,
   session->host_ = host;
   SSL* const ssl = session->ssl_.get();
   SSL_set_connect_state(ssl);
+  // Who is certified as a client by its common name is no server.
+  SSL_set_hostflags(ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+                             X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
   bool ok;
   if (IsIpAddress(host)) {
     ok = X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1;
@@ -80,6 +91,7 @@ absl::StatusOr<bool> TlsSession::Handshake() {
 }
 
 absl::StatusOr<size_t> TlsSession::Read(absl::Span<std::byte> space) {
+  if (!failure_.ok()) return failure_;
   size_t got = 0;
   while (got < space.size()) {
     ERR_clear_error();
@@ -92,9 +104,10 @@ absl::StatusOr<size_t> TlsSession::Read(absl::Span<std::byte> space) {
     }
     const int error = SSL_get_error(ssl_.get(), result);
     if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_ZERO_RETURN) break;
-    // It is told when what came before it has been read.
+    // OpenSSL knows the reason but once.
+    failure_ = Failure();
     if (got > 0) break;
-    return Failure();
+    return failure_;
   }
   return got;
 }
@@ -158,7 +171,7 @@ absl::Status TlsSession::Failure() const {
   if (of_ssl && reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
     return absl::UnauthenticatedError("it shows no certificate");
   }
-  if (of_ssl && reason > SSL_AD_REASON_OFFSET) {
+  if (of_ssl && IsAboutCertificates(reason - SSL_AD_REASON_OFFSET)) {
     return absl::UnauthenticatedError(
         absl::StrCat("it does not accept us: ", text));
   }

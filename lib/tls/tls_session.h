@@ -53,6 +53,8 @@ class TlsSession {
   // end closed its side, see has_closed(). Fails as Handshake(): a server
   // judges a client's certificate after the client's handshake is done.
   absl::StatusOr<size_t> Read(absl::Span<std::byte> space);
+  // What came before is read; the next Read() fails.
+  bool has_failed() const { return !failure_.ok(); }
   bool has_closed() const {
     return (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0;
   }
@@ -78,7 +80,8 @@ class TlsSession {
   uint64_t records_ = 0;  // Written since the keys were changed.
   BIO* in_ = nullptr;     // Owned by ssl_, as out_.
   BIO* out_ = nullptr;
-  std::string host_;  // Empty at a server.
+  std::string host_;      // Empty at a server.
+  absl::Status failure_;  // That Read() has to tell yet, or has told.
 };
 
 }  // namespace pagelift

@@ -1,22 +1,41 @@
 #include "lib/transport/access_policy.h"
 
+#include <fcntl.h>
 #include <fnmatch.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
+#include "lib/base/unique_fd.h"
 
 namespace pagelift {
 namespace {
 
 bool Matches(const std::string& pattern, const std::string& text) {
   return fnmatch(pattern.c_str(), text.c_str(), 0) == 0;
+}
+
+absl::StatusOr<std::string> ReadWhole(const std::string& path) {
+  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) return SysError("open ", path);
+  std::string text;
+  char bytes[4096];
+  ssize_t count;
+  while ((count = read(fd.get(), bytes, sizeof(bytes))) > 0) {
+    text.append(bytes, static_cast<size_t>(count));
+  }
+  if (count < 0) return SysError("read ", path);
+  // Half a pattern may allow more than a whole one.
+  if (!text.empty() && text.back() != '\n') {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, ": the last line has no end: is it all there?"));
+  }
+  return text;
 }
 
 }  // namespace
@@ -26,9 +45,12 @@ absl::StatusOr<AccessPolicy> AccessPolicy::Parse(absl::string_view text) {
   size_t number = 0;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     ++number;
-    line = line.substr(0, line.find('#'));
-    const std::vector<std::string> words =
+    std::vector<std::string> words =
         absl::StrSplit(line, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
+    words.erase(
+        std::find_if(words.begin(), words.end(),
+                     [](const std::string& word) { return word[0] == '#'; }),
+        words.end());
     if (words.empty()) continue;
     if (words[0] != "allow" || words.size() < 3) {
       return absl::InvalidArgumentError(
@@ -57,14 +79,8 @@ absl::StatusOr<std::unique_ptr<AccessPolicyFile>> LoadAccessPolicy(
     const std::string& path) {
   return AccessPolicyFile::Load(
       {path}, [path]() -> absl::StatusOr<std::shared_ptr<const AccessPolicy>> {
-        std::ifstream file(path);
-        std::stringstream text;
-        text << file.rdbuf();
-        if (!file.good() && !file.eof()) {
-          return absl::FailedPreconditionError(
-              absl::StrCat("cannot read ", path));
-        }
-        absl::StatusOr<AccessPolicy> policy = AccessPolicy::Parse(text.str());
+        ASSIGN_OR_RETURN(const std::string text, ReadWhole(path));
+        absl::StatusOr<AccessPolicy> policy = AccessPolicy::Parse(text);
         if (!policy.ok()) return Annotate(policy.status(), path);
         return std::make_shared<const AccessPolicy>(*std::move(policy));
       });

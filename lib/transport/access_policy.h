@@ -14,7 +14,8 @@ namespace pagelift {
 
 // Which clients may open which images: the rules of a file, one a line.
 //
-//   line     = [ rule ] [ "#" comment ]
+//   line     = [ rule ] [ comment ] newline
+//   comment  = a word that begins with "#", and what is behind it
 //   rule     = "allow" identity image { image }
 //   identity = a pattern of a name of ClientIdentity
 //   image    = a pattern of an image's name

@@ -21,12 +21,14 @@ TEST(AccessPolicyTest, AllowsWhatARuleSays) {
       const AccessPolicy policy,
       AccessPolicy::Parse("# who restores what\n"
                           "\n"
-                          "allow CN:web  web/* shared/1 # all\n"
+                          "allow CN:web  web/* shared/1 a#b # all\n"
                           "\tallow URI:spiffe://prod/* x\r\n"));
   EXPECT_TRUE(policy.Allows(kWeb, "web/1"));
   EXPECT_TRUE(policy.Allows(kWeb, "web/deep/er"));
   EXPECT_TRUE(policy.Allows(kWeb, "shared/1"));
   EXPECT_TRUE(policy.Allows(kWeb, "x"));
+  EXPECT_TRUE(policy.Allows(kWeb, "a#b"));
+  EXPECT_FALSE(policy.Allows(kWeb, "all"));
   EXPECT_FALSE(policy.Allows(kWeb, "shared/12"));
   EXPECT_FALSE(policy.Allows(kWeb, "web"));
   EXPECT_FALSE(policy.Allows(ClientIdentity({"CN:web2"}), "web/1"));
@@ -63,18 +65,22 @@ TEST(AccessPolicyTest, AFileIsFollowed) {
   };
   EXPECT_THAT(LoadAccessPolicy(path),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr(path)));
-  write("nonsense");
+  write("nonsense\n");
   EXPECT_THAT(LoadAccessPolicy(path),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr(path + ": line 1")));
-  write("allow CN:web a");
+  write("allow CN:web a\n");
   ASSERT_OK_AND_ASSIGN(auto file, LoadAccessPolicy(path));
   EXPECT_TRUE(file->Current()->Allows(kWeb, "a"));
-  write("allow CN:web b");
+  write("allow CN:web b\n");
   EXPECT_FALSE(file->Current()->Allows(kWeb, "a"));
   EXPECT_TRUE(file->Current()->Allows(kWeb, "b"));
-  write("nonsense");
-  EXPECT_TRUE(file->Current()->Allows(kWeb, "b"));
+  for (const char* bad : {"nonsense\n", "allow CN:web *"}) {
+    write(bad);
+    EXPECT_TRUE(file->Current()->Allows(kWeb, "b"));
+    EXPECT_FALSE(file->Current()->Allows(kWeb, "a"));
+  }
+  EXPECT_THAT(LoadAccessPolicy(dir.path()), ::testing::Not(IsOk()));
 }
 
 }  // namespace

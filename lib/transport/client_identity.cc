@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "lib/base/log.h"
 #include "lib/tls/certificate_names.h"
 #include "lib/transport/socket_address.h"
 
@@ -20,7 +20,17 @@ namespace {
 
 // By gRPC's grpc_security_constants.h, which is not installed with C++ in mind.
 constexpr char kCertificateProperty[] = "x509_pem_cert";
+constexpr char kSecurityProperty[] = "transport_security_type";
 constexpr size_t kMostShown = 4;
+
+bool IsInsecure(const grpc::AuthContext* auth) {
+  if (auth == nullptr) return true;
+  for (const grpc::string_ref& value :
+       auth->FindPropertyValues(kSecurityProperty)) {
+    if (value != "insecure") return false;
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -42,6 +52,7 @@ ClientIdentity ClientIdentity::OfCall(const grpc::ServerContext& context) {
     if (absl::StartsWith(peer, "unix:")) {
       return ClientIdentity({kLocal}, kThisHost);
     }
+    if (!IsInsecure(auth.get())) return Refused("it shows no certificate");
     // "ipv4:HOST:PORT".
     absl::string_view host = absl::string_view(peer).substr(0, peer.rfind(':'));
     absl::ConsumePrefix(&host, "ipv4:");
@@ -51,10 +62,15 @@ ClientIdentity ClientIdentity::OfCall(const grpc::ServerContext& context) {
       CertificateNamesOfPem(absl::string_view(certificates.front().data(),
                                               certificates.front().size()));
   if (!names.ok()) {
-    LOG(Warning) << "a client's certificate: " << names.status().message();
-    return ClientIdentity(std::vector<std::string>());
+    return Refused(std::string(names.status().message()));
   }
   return ClientIdentity(*std::move(names));
+}
+
+ClientIdentity ClientIdentity::Refused(std::string reason) {
+  ClientIdentity identity{std::vector<std::string>()};
+  identity.refusal_ = std::move(reason);
+  return identity;
 }
 
 std::string ClientIdentity::Account() const {

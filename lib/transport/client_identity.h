@@ -26,6 +26,11 @@ class ClientIdentity {
   // The client of a call of gRPC, with TLS or without.
   static ClientIdentity OfCall(const grpc::ServerContext& context);
 
+  // One that is not let in, for `reason`.
+  static ClientIdentity Refused(std::string reason);
+
+  // Why it is not let in; empty if it is.
+  const std::string& refusal() const { return refusal_; }
   // All that it may be called; may be empty.
   const std::vector<std::string>& names() const { return names_; }
   // The same, for people; the first, if there are many.
@@ -41,6 +46,7 @@ class ClientIdentity {
 
   std::vector<std::string> names_;
   std::string host_;  // Empty: it is certified.
+  std::string refusal_;
 };
 
 }  // namespace pagelift

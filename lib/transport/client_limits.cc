@@ -22,18 +22,31 @@ ClientSpending::ClientSpending(const ClientLimits& limits)
     : requests_(BudgetOf(limits.requests_per_second)),
       bytes_(BudgetOf(limits.bytes_per_second)) {}
 
-void ClientSpending::Spend(uint64_t requests, uint64_t bytes) {
+bool ClientSpending::Take(v1::Urgency urgency, uint64_t bytes) {
   const absl::Duration now = MonotonicNow();
   absl::MutexLock lock(&mu_);
-  requests_.Spend(static_cast<double>(requests), now);
+  if (PauseAt(now, urgency) > absl::ZeroDuration()) return false;
+  requests_.Spend(1, now);
   bytes_.Spend(static_cast<double>(bytes), now);
+  return true;
+}
+
+void ClientSpending::GiveBack(uint64_t bytes) {
+  const absl::Duration now = MonotonicNow();
+  absl::MutexLock lock(&mu_);
+  bytes_.Spend(-static_cast<double>(bytes), now);
 }
 
 absl::Duration ClientSpending::Pause(v1::Urgency urgency) const {
   const absl::Duration now = MonotonicNow();
+  absl::MutexLock lock(&mu_);
+  return PauseAt(now, urgency);
+}
+
+absl::Duration ClientSpending::PauseAt(absl::Duration now,
+                                       v1::Urgency urgency) const {
   const absl::Duration reserve =
       urgency == v1::URGENCY_DEMAND ? absl::ZeroDuration() : kReserve;
-  absl::MutexLock lock(&mu_);
   return std::max(requests_.Pause(now, reserve), bytes_.Pause(now, reserve));
 }
 

@@ -1,6 +1,7 @@
 #ifndef PAGELIFT_LIB_TRANSPORT_CLIENT_LIMITS_H_
 #define PAGELIFT_LIB_TRANSPORT_CLIENT_LIMITS_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -33,12 +34,32 @@ class ClientSpending {
  public:
   explicit ClientSpending(const ClientLimits& limits);
 
-  void Spend(uint64_t requests, uint64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
+  // For an answer of so many bytes, if it may go now: of those that wait, one
+  // after the other. What was not needed is given back.
+  bool Take(v1::Urgency urgency, uint64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
+  void GiveBack(uint64_t bytes) ABSL_LOCKS_EXCLUDED(mu_);
   // How long the next answer has to wait. Prefetch leaves something for demand,
   // which threads wait for.
   absl::Duration Pause(v1::Urgency urgency) const ABSL_LOCKS_EXCLUDED(mu_);
 
+  // For those that wait on a thread of somebody else's: false if there are as
+  // many as there may be. Each that was let in leaves.
+  bool EnterWaiting() {
+    return waiting_.fetch_add(1) < kMostWaiting || Leave();
+  }
+  void LeaveWaiting() { waiting_.fetch_sub(1); }
+
  private:
+  static constexpr int kMostWaiting = 8;
+
+  bool Leave() {
+    waiting_.fetch_sub(1);
+    return false;
+  }
+  absl::Duration PauseAt(absl::Duration now, v1::Urgency urgency) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  std::atomic<int> waiting_{0};
   mutable absl::Mutex mu_;
   RateBudget requests_ ABSL_GUARDED_BY(mu_);
   RateBudget bytes_ ABSL_GUARDED_BY(mu_);

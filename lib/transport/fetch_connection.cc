@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/thread_name.h"
@@ -22,9 +23,9 @@ namespace {
 
 // Requests are small; some hundred of them.
 constexpr size_t kReceiveBytes = 16 << 10;
-constexpr int kLingerMs = 1000;
+constexpr absl::Duration kLinger = absl::Seconds(1);
 constexpr absl::Duration kLongestPause = absl::Seconds(1);
-constexpr absl::Duration kHandshakeDeadline = absl::Seconds(20);
+constexpr absl::Duration kHandshakeDeadline = absl::Seconds(5);
 // In one go; a cancel waits for so many.
 constexpr int kMostAnswers = 64;
 // Of one request, which may be for all of an image.
@@ -81,6 +82,8 @@ void FetchConnection::Run(const std::string& first_bytes) {
   if (!status.ok()) {
     LOG(Info) << "stream from " << peer_ << " ended: " << status.ToString();
   }
+  // Its place is free: the client may be back already.
+  admitted_.reset();
   Linger();
   over_ = true;
 }
@@ -183,7 +186,7 @@ absl::Duration FetchConnection::Pause() const {
                              : spending->Pause(admitted_->urgency);
 }
 
-void FetchConnection::AwaitBudget() const {
+void FetchConnection::AwaitBudget() {
   const absl::Duration pause = std::min(Pause(), kLongestPause);
   if (pause <= absl::ZeroDuration()) return;
   // Requests and cancels are read meanwhile. If no more come, it is the end
@@ -191,6 +194,7 @@ void FetchConnection::AwaitBudget() const {
   pollfd polled = {socket_.fd(),
                    static_cast<short>(no_more_comes_ ? 0 : POLLIN), 0};
   poll(&polled, 1, static_cast<int>(absl::ToInt64Milliseconds(pause)) + 1);
+  if (no_more_comes_ && polled.revents != 0) broken_ = true;
 }
 
 bool FetchConnection::HasRequests() const {
@@ -222,22 +226,24 @@ void FetchConnection::AnswerSome() {
       compressor_ = std::make_unique<PageCompressor>(room);
     }
     if (used > 0 && turn.range.count.bytes() > room - used) return;
+    const uint64_t most = std::min(turn.range.count.bytes(), room);
+    ClientSpending* const spending = admitted_->spending.get();
+    if (spending != nullptr && !spending->Take(admitted_->urgency, most)) {
+      return;
+    }
     ImageRange rest = turn.range;
     const EncodedBatch batch =
         AnswerTo(turn, admitted_->writer, buffer_.get() + used,
                  compressor_.get(), &rest);
     admitted_->queue.Answered(turn, rest);
     call_->Send(batch.prefix, batch.payload);
-    if (admitted_->spending != nullptr) {
-      admitted_->spending->Spend(1, batch.payload.size());
-    }
+    if (spending != nullptr) spending->GiveBack(most - batch.payload.size());
     // Of zeros and errors nothing is in the buffer.
     if (!batch.payload.empty()) {
       used += (turn.range.count - rest.count).bytes();
     }
   } while (admitted_->urgency == v1::URGENCY_PREFETCH &&
-           ++answers < kMostAnswers && HasRequests() &&
-           Pause() == absl::ZeroDuration());
+           ++answers < kMostAnswers && HasRequests());
 }
 
 absl::Status FetchConnection::ReceiveSome(bool flushed) {
@@ -283,8 +289,12 @@ absl::Status FetchConnection::ReceiveSome(bool flushed) {
 void FetchConnection::Linger() {
   socket_.ShutdownSending();
   char ignored[4096];
+  const absl::Duration until = MonotonicNow() + kLinger;
   pollfd polled = {socket_.fd(), POLLIN, 0};
-  while (poll(&polled, 1, kLingerMs) > 0 &&
+  absl::Duration left;
+  while ((left = until - MonotonicNow()) > absl::ZeroDuration() &&
+         poll(&polled, 1,
+              static_cast<int>(absl::ToInt64Milliseconds(left)) + 1) > 0 &&
          recv(socket_.fd(), ignored, sizeof(ignored), MSG_DONTWAIT) > 0) {
   }
 }

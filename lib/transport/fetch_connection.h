@@ -61,7 +61,7 @@ class FetchConnection : public ServedStream {
   // How long the next answer has to wait, for what its client spends.
   absl::Duration Pause() const;
   // Waits until then, or until something comes.
-  void AwaitBudget() const;
+  void AwaitBudget();
   // A demand; or of what is prefetched as much as the buffer holds, so that
   // many short answers go together.
   void AnswerSome();

@@ -17,6 +17,7 @@ namespace {
 
 // How long a stream that is broken off may go unnoticed.
 constexpr absl::Duration kLongestPause = absl::Milliseconds(100);
+constexpr absl::Duration kShortestPause = absl::Milliseconds(1);
 
 using Buffer = std::unique_ptr<std::byte[]>;
 
@@ -86,10 +87,10 @@ void FetchHandler::ReadAhead() {
 
 bool FetchHandler::AwaitBudget(v1::Urgency urgency) {
   if (spending_ == nullptr) return true;
-  absl::Duration pause;
-  while ((pause = spending_->Pause(urgency)) > absl::ZeroDuration()) {
+  while (!spending_->Take(urgency, writer_.buffer_bytes())) {
     if (context_.IsCancelled()) return false;
-    absl::SleepFor(std::min(pause, kLongestPause));
+    absl::SleepFor(
+        std::clamp(spending_->Pause(urgency), kShortestPause, kLongestPause));
   }
   return true;
 }
@@ -111,7 +112,9 @@ bool FetchHandler::NextMessage(bool wait, grpc::ByteBuffer* message) {
         AnswerTo(turn, writer_, buffer.get(), nullptr, &rest);
     mu_.Lock();
     if (!queue_.Answered(turn, rest)) continue;
-    if (spending_ != nullptr) spending_->Spend(1, batch.payload.size());
+    if (spending_ != nullptr) {
+      spending_->GiveBack(writer_.buffer_bytes() - batch.payload.size());
+    }
     *message = ToByteBuffer(batch, std::move(buffer));
     return true;
   }

@@ -10,6 +10,7 @@ namespace pagelift {
 
 std::vector<std::string> ImageAccess::Names(
     const ClientIdentity& client) const {
+  if (!client.refusal().empty()) return {};
   std::vector<std::string> names = catalog_.Names();
   if (policy_ == nullptr) return names;
   const std::shared_ptr<const AccessPolicy> policy = policy_->Current();
@@ -39,6 +40,9 @@ absl::StatusOr<WorkingSetFile> ImageAccess::OpenWorkingSet(
 
 absl::Status ImageAccess::Check(const ClientIdentity& client,
                                 const std::string& name) const {
+  if (!client.refusal().empty()) {
+    return absl::UnauthenticatedError(client.refusal());
+  }
   if (policy_ == nullptr || policy_->Current()->Allows(client, name)) {
     return absl::OkStatus();
   }
@@ -52,7 +56,7 @@ absl::Status ImageAccess::Check(const ClientIdentity& client,
 absl::Status ImageAccess::Explain(const absl::Status& error,
                                   const ClientIdentity& client,
                                   const std::string& name) const {
-  if (!absl::IsNotFound(error)) return ToClient(error);
+  if (!absl::IsNotFound(error) || policy_ == nullptr) return ToClient(error);
   return NoSuchImageError(name, Names(client));
 }
 

@@ -74,6 +74,17 @@ TEST_F(ImageAccessTest, AnUnknownNameIsToldNoOthersThanItsOwn) {
   }
 }
 
+TEST_F(ImageAccessTest, WhoIsRefusedSeesNothingWithoutAPolicyEither) {
+  const ClientIdentity refused = ClientIdentity::Refused("it has expired");
+  const ImageAccess images(catalog_);
+  EXPECT_THAT(images.Names(refused), ::testing::IsEmpty());
+  EXPECT_THAT(images.Open(refused, "web/1"),
+              StatusIs(absl::StatusCode::kUnauthenticated,
+                       HasSubstr("it has expired")));
+  EXPECT_THAT(images.OpenWorkingSet(refused, "web/1"),
+              StatusIs(absl::StatusCode::kUnauthenticated));
+}
+
 TEST_F(ImageAccessTest, ABrokenImageIsAFactAboutTheServersFiles) {
   catalog_.Break("web/1", absl::InvalidArgumentError("no magic"));
   EXPECT_THAT(

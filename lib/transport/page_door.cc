@@ -198,6 +198,10 @@ PageDoor::Verdict PageDoor::JudgeBytes(const Newcomer& newcomer) const {
       return Verdict::kOurs;
     case ClientHello::kOther:
       return Verdict::kOthers;
+    case ClientHello::kUnusable:
+      LOG(Warning) << PeerOf(newcomer.socket.get())
+                   << " speaks no TLS 1.3: it is refused";
+      return Verdict::kNobodys;
     case ClientHello::kNoTls:
       LOG(Warning) << PeerOf(newcomer.socket.get())
                    << " speaks no TLS: it is refused, and needs grpcs://";

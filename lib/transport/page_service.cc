@@ -9,6 +9,7 @@
 #include "grpcpp/impl/rpc_service_method.h"
 #include "grpcpp/support/method_handler.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 #include "lib/transport/description_proto.h"
 #include "lib/transport/fetch_handler.h"
@@ -20,6 +21,7 @@ namespace {
 
 // For which a call waits.
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
+constexpr absl::Duration kLookEvery = absl::Milliseconds(10);
 constexpr char kListImages[] = "/pagelift.v1.PageServer/ListImages";
 constexpr char kOpenImage[] = "/pagelift.v1.PageServer/OpenImage";
 constexpr char kGetWorkingSet[] = "/pagelift.v1.PageServer/GetWorkingSet";
@@ -79,7 +81,7 @@ void PageService::AddUnary(const char* method, Answer answer) {
           [this, answer](PageService*, grpc::ServerContext* context,
                          const Request* request, Response* response) {
             const ClientIdentity client = ClientIdentity::OfCall(*context);
-            const absl::Status charged = Charge(client);
+            const absl::Status charged = Charge(*context, client);
             return charged.ok() ? answer(client, *request, response)
                                 : ToGrpc(charged);
           },
@@ -112,7 +114,7 @@ grpc::Status PageService::OpenImage(
         " and later, the client speaks up to ", request.protocol_version())));
   }
   const ClientIdentity client = ClientIdentity::OfCall(*context);
-  const absl::Status charged = Charge(client);
+  const absl::Status charged = Charge(*context, client);
   if (!charged.ok()) return ToGrpc(charged);
   absl::StatusOr<std::shared_ptr<const PageStore>> store =
       images_.Open(client, request.name());
@@ -127,17 +129,23 @@ grpc::Status PageService::OpenImage(
   return grpc::Status::OK;
 }
 
-absl::Status PageService::Charge(const ClientIdentity& client) {
+absl::Status PageService::Charge(const grpc::ServerContext& context,
+                                 const ClientIdentity& client) {
   const std::shared_ptr<ClientSpending> spending = streams_.SpendingOf(client);
   if (spending == nullptr) return absl::OkStatus();
+  const absl::Status too_much = absl::ResourceExhaustedError(absl::StrCat(
+      client.ToString(), " asks for more than it may have here in a second"));
   // Each of these waits on a thread of gRPC's.
-  const absl::Duration pause = spending->Pause(v1::URGENCY_DEMAND);
-  if (pause > kLongestPause) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        client.ToString(), " asks for more than it may have here in a second"));
+  if (!spending->EnterWaiting()) return too_much;
+  absl::Cleanup leave = [&spending] { spending->LeaveWaiting(); };
+  const absl::Duration until = MonotonicNow() + kLongestPause;
+  while (!spending->Take(v1::URGENCY_DEMAND, 0)) {
+    if (context.IsCancelled()) return absl::CancelledError("the client left");
+    if (MonotonicNow() + spending->Pause(v1::URGENCY_DEMAND) > until) {
+      return too_much;
+    }
+    absl::SleepFor(kLookEvery);
   }
-  spending->Spend(1, 0);
-  absl::SleepFor(pause);
   return absl::OkStatus();
 }
 

@@ -49,7 +49,8 @@ class PageService : public grpc::Service {
   grpc::Status FetchPages(grpc::ServerContext* context, FetchStream* stream);
 
   // kResourceExhausted: the client has spent too much to be answered soon.
-  absl::Status Charge(const ClientIdentity& client);
+  absl::Status Charge(const grpc::ServerContext& context,
+                      const ClientIdentity& client);
   absl::Status Fetch(grpc::ServerContext* context, FetchStream* stream);
 
   const ImageAccess images_;

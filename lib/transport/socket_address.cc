@@ -329,8 +329,12 @@ std::string ClientOf(int socket) {
 bool IsLocalAddress(absl::string_view address) {
   if (absl::StartsWith(address, kUnixScheme)) return true;
   absl::StatusOr<HostPort> name = SplitHostPort(address);
-  return name.ok() && (name->host == "localhost" || name->host == "::1" ||
-                       absl::StartsWith(name->host, "127."));
+  if (!name.ok()) return false;
+  if (name->host == "localhost" || name->host == "::1") return true;
+  // Not the name of a host that begins so.
+  in_addr numbers;
+  return inet_pton(AF_INET, name->host.c_str(), &numbers) == 1 &&
+         ntohl(numbers.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
 }  // namespace pagelift

@@ -200,7 +200,8 @@ TEST(IsLocalAddressTest, KnowsLoopbackAndUnixSockets) {
        {"127.0.0.1:1", "127.1.2.3:1", "localhost:1", "[::1]:1", "unix:/a"}) {
     EXPECT_TRUE(IsLocalAddress(address)) << address;
   }
-  for (const char* address : {"0.0.0.0:1", "10.0.0.1:1", "[::]:1", "host:1"}) {
+  for (const char* address :
+       {"0.0.0.0:1", "10.0.0.1:1", "[::]:1", "host:1", "127.0.0.1.example:1"}) {
     EXPECT_FALSE(IsLocalAddress(address)) << address;
   }
 }

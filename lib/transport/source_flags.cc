@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "lib/transport/source_url.h"
 
@@ -20,13 +21,14 @@ void SourceFlags::AddTo(CommandLine& line) {
 }
 
 std::string SourceFlags::AppliedTo(std::string url) const {
-  if (!tls_.empty()) {
+  if (!tls_.empty() && absl::StartsWith(url, "grpcs:")) {
     std::error_code error;
     const std::filesystem::path path = std::filesystem::absolute(tls_, error);
     url = SourceUrl::WithOption(
         url, absl::StrCat("tls=", error ? tls_ : path.string()));
   }
-  if (insecure_) url = SourceUrl::WithOption(url, "insecure");
+  if (insecure_ && absl::StartsWith(url, "grpc:"))
+    url = SourceUrl::WithOption(url, "insecure");
   return url;
 }
 

@@ -14,7 +14,7 @@ class SourceFlags {
   // `line` must not outlive them.
   void AddTo(CommandLine& line);
 
-  // `url`, as in source_url.h, with the options that were given. Directories
+  // `url`, as in source_url.h, with those of them that are for it. Directories
   // are absolute in it: who opens it may be elsewhere.
   std::string AppliedTo(std::string url) const;
 

@@ -31,6 +31,13 @@ TEST(SourceFlagsTest, DirectoriesAreAbsolute) {
             "grpcs://a:1/b?tls=" + std::filesystem::absolute("d").string());
 }
 
+TEST(SourceFlagsTest, AreForUrlsThatHaveAUseForThem) {
+  EXPECT_EQ(Applied({"--insecure", "--tls", "/d"}, "grpc://a:1/b"),
+            "grpc://a:1/b?insecure");
+  EXPECT_EQ(Applied({"--insecure", "--tls", "/d"}, "grpcs://a:1/b"),
+            "grpcs://a:1/b?tls=/d");
+}
+
 TEST(SourceFlagsTest, DirectoriesOfImagesHaveNoUseForThem) {
   EXPECT_EQ(Applied({"--insecure", "--tls", "/d"}, "criu:/x"), "criu:/x");
 }

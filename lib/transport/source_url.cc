@@ -20,10 +20,13 @@ absl::Status Expected(absl::string_view text, absl::string_view problem) {
                    "for TLS"));
 }
 
+// Of a DNS name: RFC 1035, section 2.3.4.
+constexpr size_t kMostHost = 253;
+
 bool IsHostAndPort(absl::string_view address) {
   const size_t colon = address.rfind(':');
   int port = 0;
-  return colon != absl::string_view::npos && colon != 0 &&
+  return colon != absl::string_view::npos && colon != 0 && colon <= kMostHost &&
          absl::SimpleAtoi(address.substr(colon + 1), &port) && 1 <= port &&
          port <= 65535;
 }
@@ -43,10 +46,18 @@ const char* TakeOption(absl::string_view option, SourceUrl& url) {
     return "options are tls=DIR, name=SERVER and insecure";
   }
   *value = std::string(parts.second);
+  if (url.server_name.size() > kMostHost) return "a name is shorter";
   return url.tls ? nullptr : "tls and name are for grpcs://";
 }
 
 }  // namespace
+
+std::string SourceUrl::LetIn(absl::string_view text) {
+  const absl::StatusOr<SourceUrl> url = Parse(text);
+  const bool is_plain =
+      url.ok() && url->kind == Kind::kPageServer && !url->tls && !url->insecure;
+  return is_plain ? WithOption(text, "insecure") : std::string(text);
+}
 
 std::string SourceUrl::WithOption(absl::string_view text,
                                   absl::string_view option) {

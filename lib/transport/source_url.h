@@ -32,6 +32,9 @@ struct SourceUrl {
 
   // kInvalidArgument says what is wrong and what is expected.
   static absl::StatusOr<SourceUrl> Parse(absl::string_view text);
+  // `text` as of a source that was let in before: that it is in plain text is
+  // no reason to refuse it any more.
+  static std::string LetIn(absl::string_view text);
   // `text` with one more option, if it is of a page server.
   static std::string WithOption(absl::string_view text,
                                 absl::string_view option);

@@ -61,6 +61,14 @@ TEST(SourceUrlTest, PlainTextIsSpelledOut) {
   EXPECT_EQ(url.image, "redis");
 }
 
+TEST(SourceUrlTest, WhatWasLetInStaysSo) {
+  EXPECT_EQ(SourceUrl::LetIn("grpc://a:1/b"), "grpc://a:1/b?insecure");
+  for (const char* text : {"grpc://a:1/b?insecure", "grpcs://a:1/b?tls=/d",
+                           "criu:/d", "nonsense"}) {
+    EXPECT_EQ(SourceUrl::LetIn(text), text);
+  }
+}
+
 TEST(SourceUrlTest, AddsOptions) {
   EXPECT_EQ(SourceUrl::WithOption("grpc://a:1/b", "insecure"),
             "grpc://a:1/b?insecure");

@@ -34,6 +34,11 @@ absl::StatusOr<StreamAdmission::Admitted> StreamAdmission::Admit(
       start.urgency() != v1::URGENCY_PREFETCH) {
     return absl::InvalidArgumentError("`start` names no urgency");
   }
+  std::optional<ClientQuota::Place> place = quota_.Enter(client.Account());
+  if (!place.has_value()) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        client.ToString(), " has as many streams as it may have here"));
+  }
   ASSIGN_OR_RETURN(std::shared_ptr<const PageStore> store,
                    images_.Open(client, start.image()));
   const ImageDescription& description = store->description();
@@ -44,11 +49,6 @@ absl::StatusOr<StreamAdmission::Admitted> StreamAdmission::Admit(
                              ? kDefaultBatchBytes
                              : std::clamp<uint64_t>(start.max_batch_bytes(),
                                                     kPageSize, kMaxBatchBytes);
-  std::optional<ClientQuota::Place> place = quota_.Enter(client.Account());
-  if (!place.has_value()) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        client.ToString(), " has as many streams as it may have here"));
-  }
   return Admitted{BatchWriter(std::move(store), PageCount(bytes / kPageSize)),
                   FetchQueue(page_count),
                   start.urgency(),

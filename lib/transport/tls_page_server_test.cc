@@ -14,6 +14,7 @@
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
 #include "lib/base/status_macros.h"
+#include "lib/base/testing/eventually.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
 #include "lib/base/unique_fd.h"
@@ -213,8 +214,7 @@ TEST_F(TlsPageServerTest, CertificatesAreRenewedUnderStreamsThatRun) {
   EXPECT_THAT(StreamOf(As("client"), kName),
               StatusIs(absl::StatusCode::kUnauthenticated));
   // gRPC looks once a second.
-  while (!Open(As("next")).ok()) {
-  }
+  EXPECT_TRUE(Eventually([this] { return Open(As("next")).ok(); }));
   EXPECT_EQ(source->reconnects(), 0u);
   source->Stop();
 }

@@ -12,6 +12,7 @@
 #include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 #include "lib/prefetch/prefetch_mode.h"
+#include "lib/transport/source_url.h"
 
 namespace pagelift {
 namespace {
@@ -159,7 +160,7 @@ void SessionRegistry::GoOn(
 absl::StatusOr<std::unique_ptr<PageSource>> SessionRegistry::Reopen(
     SessionRecord& record) {
   ASSIGN_OR_RETURN(std::unique_ptr<PageSource> source,
-                   opener_(record.source.Get()));
+                   opener_(SourceUrl::LetIn(record.source.Get())));
   RETURN_IF_ERROR(CheckSameCheckpoint(
       record.source.Get(), source->description(), record.content_id.Get()));
   return source;

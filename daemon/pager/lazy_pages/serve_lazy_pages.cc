@@ -28,6 +28,7 @@
 #include "lib/source/image_description.h"
 #include "lib/source/page_source.h"
 #include "lib/transport/criu_page_server_source.h"
+#include "lib/transport/source_url.h"
 
 namespace pagelift {
 namespace {
@@ -100,7 +101,7 @@ absl::StatusOr<OpenedSource> ReopenLazyPagesSource(
   }
   while (true) {
     absl::StatusOr<std::unique_ptr<PageSource>> source =
-        OpenSource(options.source);
+        OpenSource(SourceUrl::LetIn(options.source));
     absl::Status usable = source.status();
     if (usable.ok()) {
       usable = CheckSameCheckpoint(options.source, (*source)->description(),
