@@ -13,8 +13,9 @@ struct SessionLimits {
   // have ended, or have all their memory.
   uint64_t forked_processes = 10000;
 
-  // Events that are read in a second, of all its processes. Ten times what
-  // programs are seen to do that are not out for it.
+  // Events that are read in a second, of all its processes: many times what
+  // the programs of our tests do, which do little else than change their
+  // memory.
   double events_per_second = 20000;
   // So many a fork counts as: it takes us as long.
   static constexpr double kEventsOfAFork = 20;
