@@ -50,7 +50,7 @@ def lazy_pages_verbosity(s: Setting) -> str:
         options = [option] if option else []
         wanted = _level_of_criu(s, options, number)
         work = s.make_folder(f"verbosity-{number}")
-        level = _level_of_pagelift(s, options, work)
+        level = _level_of_pagelift(s, options, work, wanted)
         # Nothing that an ordinary restore says is for level 4 alone.
         if level != min(max(wanted, 1), _INFORMATION):
             raise Failed(f"{option}: level {level}, and CRIU's is {wanted}: "
@@ -139,7 +139,8 @@ def _level_of_criu(s: Setting, options: list[str], number: int) -> int:
     return {information: 3, everything: 4}[asked]
 
 
-def _level_of_pagelift(s: Setting, options: list[str], work: Path) -> int:
+def _level_of_pagelift(s: Setting, options: list[str], work: Path,
+                       wanted: int) -> int:
     """It is given reason for a warning, an error, and information: a signal
     while somebody may depend on it, and a restore that goes away."""
     daemon = s.start_lazy_pages("-D", s.images, "-W", work, "-o", "log",
@@ -156,6 +157,10 @@ def _level_of_pagelift(s: Setting, options: list[str], work: Path) -> int:
             wait_until("the signal being taken",
                        lambda: not _has_pending(daemon, signal.SIGTERM),
                        meanwhile=daemon.raise_if_ended)
+        # Signals are passed on to another process, which may be slow.
+        if wanted >= _WARNING:
+            wait_until("the warning",
+                       lambda: "level=warning" in log.read_text())
     if daemon.wait(60) != 1:
         raise Failed("it ends well without a restore")
     said = set(re.findall(r"level=(\w+)", log.read_text()))
