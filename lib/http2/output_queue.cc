@@ -1,12 +1,10 @@
 #include "lib/http2/output_queue.h"
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 
+#include "lib/base/send_pieces.h"
 #include "lib/base/sys_error.h"
 
 namespace pagelift {
@@ -65,10 +63,7 @@ absl::StatusOr<bool> OutputQueue::SendBy(Sender send) {
 
 absl::StatusOr<bool> OutputQueue::SendTo(int socket, int flags) {
   return SendBy([&](absl::Span<const iovec> pieces) {
-    msghdr message = {};
-    message.msg_iov = const_cast<iovec*>(pieces.data());
-    message.msg_iovlen = pieces.size();
-    return sendmsg(socket, &message, flags | MSG_NOSIGNAL);
+    return SendPieces(socket, pieces, flags);
   });
 }
 

@@ -1,8 +1,5 @@
 #include "lib/process/registered_ranges.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -12,9 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "lib/base/read_file.h"
 #include "lib/base/status_macros.h"
-#include "lib/base/sys_error.h"
-#include "lib/base/unique_fd.h"
 
 namespace pagelift {
 namespace {
@@ -64,21 +60,6 @@ absl::Status NotSmaps() {
       "smaps: not an alternation of mappings and their flags");
 }
 
-absl::StatusOr<std::string> ReadWhole(const std::string& path) {
-  UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) return SysError("open ", path);
-  std::string text;
-  constexpr size_t kPiece = 1 << 16;
-  while (true) {
-    const size_t before = text.size();
-    text.resize(before + kPiece);
-    const ssize_t length = read(file.get(), &text[before], kPiece);
-    if (length < 0 && errno != EINTR) return SysError("read ", path);
-    text.resize(before + static_cast<size_t>(std::max<ssize_t>(length, 0)));
-    if (length == 0) return text;
-  }
-}
-
 }  // namespace
 
 RegisteredRanges::RegisteredRanges(std::vector<Mapping> mappings)
@@ -86,7 +67,7 @@ RegisteredRanges::RegisteredRanges(std::vector<Mapping> mappings)
 
 absl::StatusOr<RegisteredRanges> RegisteredRanges::OfProcess(pid_t pid) {
   ASSIGN_OR_RETURN(std::string text,
-                   ReadWhole(absl::StrCat("/proc/", pid, "/smaps")));
+                   ReadFile(absl::StrCat("/proc/", pid, "/smaps")));
   if (text.empty()) {
     return absl::NotFoundError(absl::StrCat("process ", pid, " has no memory"));
   }

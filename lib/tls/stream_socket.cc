@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "lib/base/monotonic_time.h"
+#include "lib/base/send_pieces.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 
@@ -24,13 +25,6 @@ namespace {
 constexpr size_t kReceiveBytes = 64 << 10;
 // Encrypted at once; what is sent after that overtakes nothing.
 constexpr size_t kSendBytes = 128 << 10;
-
-ssize_t SendPieces(int fd, absl::Span<const iovec> pieces, int flags) {
-  msghdr message = {};
-  message.msg_iov = const_cast<iovec*>(pieces.data());
-  message.msg_iovlen = pieces.size();
-  return sendmsg(fd, &message, flags | MSG_NOSIGNAL);
-}
 
 }  // namespace
 
@@ -159,8 +153,9 @@ ssize_t StreamSocket::ReceiveTls(Tls& tls, absl::Span<std::byte> space,
     const bool full = got == space.size();
     // A failure is told by the next call, for which no more comes.
     tls.has_more.store(full || failed, std::memory_order_relaxed);
-    if (failed) return static_cast<ssize_t>(got);
-    if (full || closed || (got > 0 && !all)) return static_cast<ssize_t>(got);
+    if (full || closed || failed || (got > 0 && !all)) {
+      return static_cast<ssize_t>(got);
+    }
     const ssize_t came =
         recv(fd_.get(), tls.buffer.get(), kReceiveBytes, flags & MSG_DONTWAIT);
     if (came < 0 && errno == EINTR) continue;
@@ -238,12 +233,8 @@ void StreamSocket::ShutdownSending() {
     absl::MutexLock sending(&tls_->sending);
     absl::MutexLock lock(&tls_->mu);
     tls_->session->Close();
-    const std::string output = tls_->session->TakeOutput();
     // In the midst of a record it would be no more than damage.
-    if (tls_->stands_for == 0) {
-      send(fd_.get(), output.data(), output.size(),
-           MSG_NOSIGNAL | MSG_DONTWAIT);
-    }
+    if (tls_->stands_for == 0) SendAlert(*tls_->session);
   }
   shutdown(fd_.get(), SHUT_WR);
 }

@@ -67,7 +67,7 @@ class StreamSocket {
   struct Tls;
 
   absl::Status Handshake(Tls& tls, absl::Duration until, int cancel);
-  // Why we go, for the far end, if there is room in the socket.
+  // That, or why, we go; for the far end, if there is room in the socket.
   void SendAlert(TlsSession& session) const;
   ssize_t ReceiveTls(Tls& tls, absl::Span<std::byte> space, int flags);
   ssize_t SendTls(Tls& tls, absl::Span<const iovec> pieces, int flags);

@@ -1,41 +1,21 @@
 #include "lib/transport/access_policy.h"
 
-#include <fcntl.h>
 #include <fnmatch.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "lib/base/read_file.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
-#include "lib/base/unique_fd.h"
 
 namespace pagelift {
 namespace {
 
 bool Matches(const std::string& pattern, const std::string& text) {
   return fnmatch(pattern.c_str(), text.c_str(), 0) == 0;
-}
-
-absl::StatusOr<std::string> ReadWhole(const std::string& path) {
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return SysError("open ", path);
-  std::string text;
-  char bytes[4096];
-  ssize_t count;
-  while ((count = read(fd.get(), bytes, sizeof(bytes))) > 0) {
-    text.append(bytes, static_cast<size_t>(count));
-  }
-  if (count < 0) return SysError("read ", path);
-  // Half a pattern may allow more than a whole one.
-  if (!text.empty() && text.back() != '\n') {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, ": the last line has no end: is it all there?"));
-  }
-  return text;
 }
 
 }  // namespace
@@ -79,7 +59,12 @@ absl::StatusOr<std::unique_ptr<AccessPolicyFile>> LoadAccessPolicy(
     const std::string& path) {
   return AccessPolicyFile::Load(
       {path}, [path]() -> absl::StatusOr<std::shared_ptr<const AccessPolicy>> {
-        ASSIGN_OR_RETURN(const std::string text, ReadWhole(path));
+        ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
+        // Half a pattern may allow more than a whole one.
+        if (!text.empty() && text.back() != '\n') {
+          return absl::FailedPreconditionError(absl::StrCat(
+              path, ": the last line has no end: is it all there?"));
+        }
         absl::StatusOr<AccessPolicy> policy = AccessPolicy::Parse(text);
         if (!policy.ok()) return Annotate(policy.status(), path);
         return std::make_shared<const AccessPolicy>(*std::move(policy));
