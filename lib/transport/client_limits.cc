@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/time/clock.h"
 #include "lib/base/monotonic_time.h"
 
 namespace pagelift {
@@ -11,6 +12,8 @@ namespace {
 constexpr absl::Duration kBurst = absl::Seconds(1);
 // Prefetch leaves so much of it to demand.
 constexpr absl::Duration kReserve = absl::Milliseconds(200);
+constexpr absl::Duration kShortestPause = absl::Milliseconds(1);
+constexpr absl::Duration kLongestPause = absl::Milliseconds(100);
 
 RateBudget BudgetOf(double per_second) {
   return per_second > 0 ? RateBudget(per_second, kBurst) : RateBudget();
@@ -28,6 +31,19 @@ bool ClientSpending::Take(v1::Urgency urgency, uint64_t bytes) {
   if (PauseAt(now, urgency) > absl::ZeroDuration()) return false;
   requests_.Spend(1, now);
   bytes_.Spend(static_cast<double>(bytes), now);
+  return true;
+}
+
+bool ClientSpending::TakeSoon(v1::Urgency urgency, uint64_t bytes,
+                              absl::Duration longest,
+                              absl::FunctionRef<bool()> is_cancelled) {
+  const absl::Duration until = MonotonicNow() + longest;
+  while (!Take(urgency, bytes)) {
+    const absl::Duration pause = Pause(urgency);
+    if (is_cancelled() || MonotonicNow() + pause > until) return false;
+    // Another one may have been quicker.
+    absl::SleepFor(std::clamp(pause, kShortestPause, kLongestPause));
+  }
   return true;
 }
 

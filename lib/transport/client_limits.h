@@ -9,6 +9,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "lib/base/rate_budget.h"
@@ -42,20 +43,24 @@ class ClientSpending {
   // which threads wait for.
   absl::Duration Pause(v1::Urgency urgency) const ABSL_LOCKS_EXCLUDED(mu_);
 
+  // Take() as soon as it may be; false if that is later than after `longest`,
+  // or is_cancelled() until then, at which it looks ten times a second.
+  bool TakeSoon(v1::Urgency urgency, uint64_t bytes, absl::Duration longest,
+                absl::FunctionRef<bool()> is_cancelled)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
   // For those that wait on a thread of somebody else's: false if there are as
   // many as there may be. Each that was let in leaves.
   bool EnterWaiting() {
-    return waiting_.fetch_add(1) < kMostWaiting || Leave();
+    if (waiting_.fetch_add(1) < kMostWaiting) return true;
+    LeaveWaiting();
+    return false;
   }
   void LeaveWaiting() { waiting_.fetch_sub(1); }
 
  private:
   static constexpr int kMostWaiting = 8;
 
-  bool Leave() {
-    waiting_.fetch_sub(1);
-    return false;
-  }
   absl::Duration PauseAt(absl::Duration now, v1::Urgency urgency) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 

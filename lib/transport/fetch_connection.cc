@@ -102,8 +102,7 @@ absl::Status FetchConnection::Serve(const std::string& first_bytes) {
       end = End(taken);
       if (end.has_value()) {
         call_->Finish(*end);
-      } else if (HasRequests() && output_.empty() && !call_->has_unsent() &&
-                 Pause() == absl::ZeroDuration()) {
+      } else if (HasRequests() && output_.empty() && !call_->has_unsent()) {
         AnswerSome();
       }
     }
@@ -180,14 +179,10 @@ absl::Status FetchConnection::Start(const v1::FetchRequest& first) {
   return absl::OkStatus();
 }
 
-absl::Duration FetchConnection::Pause() const {
-  const std::shared_ptr<ClientSpending>& spending = admitted_->spending;
-  return spending == nullptr ? absl::ZeroDuration()
-                             : spending->Pause(admitted_->urgency);
-}
-
 void FetchConnection::AwaitBudget() {
-  const absl::Duration pause = std::min(Pause(), kLongestPause);
+  if (admitted_->spending == nullptr) return;
+  const absl::Duration pause =
+      std::min(admitted_->spending->Pause(admitted_->urgency), kLongestPause);
   if (pause <= absl::ZeroDuration()) return;
   // Requests and cancels are read meanwhile. If no more come, it is the end
   // that is looked out for.
@@ -228,6 +223,7 @@ void FetchConnection::AnswerSome() {
     if (used > 0 && turn.range.count.bytes() > room - used) return;
     const uint64_t most = std::min(turn.range.count.bytes(), room);
     ClientSpending* const spending = admitted_->spending.get();
+    // AwaitBudget() waits for it.
     if (spending != nullptr && !spending->Take(admitted_->urgency, most)) {
       return;
     }

@@ -58,9 +58,7 @@ class FetchConnection : public ServedStream {
   // How the stream is to end, if it is to.
   std::optional<absl::Status> End(const absl::Status& taken) const;
   bool HasRequests() const;
-  // How long the next answer has to wait, for what its client spends.
-  absl::Duration Pause() const;
-  // Waits until then, or until something comes.
+  // Waits, while its client has spent too much, until something comes.
   void AwaitBudget();
   // A demand; or of what is prefetched as much as the buffer holds, so that
   // many short answers go together.

@@ -6,7 +6,6 @@
 #include <thread>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "grpcpp/support/slice.h"
 #include "lib/base/status_macros.h"
@@ -14,10 +13,6 @@
 
 namespace pagelift {
 namespace {
-
-// How long a stream that is broken off may go unnoticed.
-constexpr absl::Duration kLongestPause = absl::Milliseconds(100);
-constexpr absl::Duration kShortestPause = absl::Milliseconds(1);
 
 using Buffer = std::unique_ptr<std::byte[]>;
 
@@ -60,8 +55,7 @@ absl::Status FetchHandler::ServeDemand() {
       RETURN_IF_ERROR(queue_.Enter(request));
     }
     grpc::ByteBuffer message;
-    while (AwaitBudget(v1::URGENCY_DEMAND) &&
-           NextMessage(/*wait=*/false, &message)) {
+    while (NextMessage(v1::URGENCY_DEMAND, &message)) {
       if (!stream_.Write(message)) {
         return absl::CancelledError("the client went away");
       }
@@ -85,36 +79,36 @@ void FetchHandler::ReadAhead() {
   reading_ = false;
 }
 
-bool FetchHandler::AwaitBudget(v1::Urgency urgency) {
-  if (spending_ == nullptr) return true;
-  while (!spending_->Take(urgency, writer_.buffer_bytes())) {
-    if (context_.IsCancelled()) return false;
-    absl::SleepFor(
-        std::clamp(spending_->Pause(urgency), kShortestPause, kLongestPause));
-  }
-  return true;
+bool FetchHandler::AwaitBudget(v1::Urgency urgency, uint64_t bytes) {
+  return spending_ == nullptr ||
+         spending_->TakeSoon(urgency, bytes, absl::InfiniteDuration(),
+                             [this] { return context_.IsCancelled(); });
 }
 
-bool FetchHandler::NextMessage(bool wait, grpc::ByteBuffer* message) {
+bool FetchHandler::NextMessage(v1::Urgency urgency, grpc::ByteBuffer* message) {
   auto something = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     return !reading_ || draining_ || !queue_.empty();
   };
   absl::MutexLock lock(&mu_);
   while (true) {
-    if (wait) mu_.Await(absl::Condition(&something));
+    // Demands are answered by the thread that reads them.
+    if (urgency != v1::URGENCY_DEMAND) mu_.Await(absl::Condition(&something));
     if (!read_error_.ok() || queue_.empty()) return false;
     const FetchQueue::Turn turn = queue_.Next();
     mu_.Unlock();
+    const size_t most =
+        std::min(writer_.buffer_bytes(), turn.range.count.bytes());
+    if (!AwaitBudget(urgency, most)) {
+      mu_.Lock();
+      return false;
+    }
     ImageRange rest = turn.range;
-    Buffer buffer(new std::byte[std::min(writer_.buffer_bytes(),
-                                         turn.range.count.bytes())]);
+    Buffer buffer(new std::byte[most]);
     const EncodedBatch batch =
         AnswerTo(turn, writer_, buffer.get(), nullptr, &rest);
+    if (spending_ != nullptr) spending_->GiveBack(most - batch.payload.size());
     mu_.Lock();
     if (!queue_.Answered(turn, rest)) continue;
-    if (spending_ != nullptr) {
-      spending_->GiveBack(writer_.buffer_bytes() - batch.payload.size());
-    }
     *message = ToByteBuffer(batch, std::move(buffer));
     return true;
   }
@@ -129,8 +123,7 @@ absl::Status FetchHandler::ServePrefetch() {
   std::thread reader([this] { ReadAhead(); });
   grpc::ByteBuffer message;
   bool open = true;
-  while (open && AwaitBudget(v1::URGENCY_PREFETCH) &&
-         NextMessage(/*wait=*/true, &message)) {
+  while (open && NextMessage(v1::URGENCY_PREFETCH, &message)) {
     open = stream_.Write(message);
   }
   {

@@ -1,6 +1,7 @@
 #ifndef PAGELIFT_LIB_TRANSPORT_FETCH_HANDLER_H_
 #define PAGELIFT_LIB_TRANSPORT_FETCH_HANDLER_H_
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
@@ -29,8 +30,8 @@ class FetchHandler : public ServedStream {
  public:
   using Stream = grpc::ServerReaderWriter<grpc::ByteBuffer, v1::FetchRequest>;
 
-  // All must outlive the handler. `queue` is empty.
-  // `spending` may be null.
+  // All but `spending`, which may be null, must outlive the handler. `queue` is
+  // empty.
   FetchHandler(const BatchWriter& writer, FetchQueue queue,
                std::shared_ptr<ClientSpending> spending,
                grpc::ServerContext& context, Stream& stream);
@@ -43,12 +44,13 @@ class FetchHandler : public ServedStream {
 
  private:
   void ReadAhead() ABSL_LOCKS_EXCLUDED(mu_);
-  // The next answer, if wanted waiting for something to be asked; false when
-  // there is none.
-  bool NextMessage(bool wait, grpc::ByteBuffer* message)
+  // The next answer, of what is prefetched waiting for something to be asked;
+  // false when there is none.
+  bool NextMessage(v1::Urgency urgency, grpc::ByteBuffer* message)
       ABSL_LOCKS_EXCLUDED(mu_);
-  // Waits while the client has spent too much; false if the stream is to end.
-  bool AwaitBudget(v1::Urgency urgency);
+  // Takes so much of what its client may have, waiting for it; false if the
+  // stream is broken off.
+  bool AwaitBudget(v1::Urgency urgency, uint64_t bytes);
 
   const BatchWriter& writer_;
   const std::shared_ptr<ClientSpending> spending_;

@@ -4,12 +4,10 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "grpcpp/impl/rpc_service_method.h"
 #include "grpcpp/support/method_handler.h"
 #include "lib/base/log.h"
-#include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 #include "lib/transport/description_proto.h"
 #include "lib/transport/fetch_handler.h"
@@ -21,7 +19,6 @@ namespace {
 
 // For which a call waits.
 constexpr absl::Duration kLongestPause = absl::Seconds(5);
-constexpr absl::Duration kLookEvery = absl::Milliseconds(10);
 constexpr char kListImages[] = "/pagelift.v1.PageServer/ListImages";
 constexpr char kOpenImage[] = "/pagelift.v1.PageServer/OpenImage";
 constexpr char kGetWorkingSet[] = "/pagelift.v1.PageServer/GetWorkingSet";
@@ -138,15 +135,10 @@ absl::Status PageService::Charge(const grpc::ServerContext& context,
   // Each of these waits on a thread of gRPC's.
   if (!spending->EnterWaiting()) return too_much;
   absl::Cleanup leave = [&spending] { spending->LeaveWaiting(); };
-  const absl::Duration until = MonotonicNow() + kLongestPause;
-  while (!spending->Take(v1::URGENCY_DEMAND, 0)) {
-    if (context.IsCancelled()) return absl::CancelledError("the client left");
-    if (MonotonicNow() + spending->Pause(v1::URGENCY_DEMAND) > until) {
-      return too_much;
-    }
-    absl::SleepFor(kLookEvery);
-  }
-  return absl::OkStatus();
+  return spending->TakeSoon(v1::URGENCY_DEMAND, 0, kLongestPause,
+                            [&context] { return context.IsCancelled(); })
+             ? absl::OkStatus()
+             : too_much;
 }
 
 grpc::Status PageService::FetchPages(grpc::ServerContext* context,

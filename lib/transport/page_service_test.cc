@@ -202,5 +202,20 @@ TEST_F(PageServiceTest, WhoHasSpentItsShareWaitsOrIsRefused) {
   EXPECT_THAT(status.error_message(), HasSubstr("more than it may have"));
 }
 
+TEST_F(PageServiceTest, WhatIsNotAskedForCostsNothing) {
+  ClientLimits limits;
+  limits.requests_per_second = 1e-3;
+  PageService limited(catalog_, KeepWorkingSets::kNo, limits);
+  const TestServer server(dir_.Join("limited"), limited);
+  stub_ = v1::PageServer::NewStub(
+      NewPageChannel(TestServer::AddressOf(dir_.Join("limited"))));
+  std::unique_ptr<Call> call = OpenStarted(v1::URGENCY_DEMAND);
+  call->stream->Write(Fetch(1, 0, 1));
+  call->stream->WritesDone();
+  EXPECT_THAT(ReadAll(*call), SizeIs(1));
+  // It would end in a quarter of an hour.
+  EXPECT_TRUE(call->stream->Finish().ok());
+}
+
 }  // namespace
 }  // namespace pagelift
