@@ -2,33 +2,19 @@
 
 #include <unistd.h>
 
-#include <deque>
-#include <fstream>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "client/cli/programs.h"
 #include "lib/base/status_macros.h"
+#include "lib/process/child_program.h"
+#include "lib/process/criu_log.h"
 
 namespace pagelift {
 namespace {
 
 constexpr char kLogName[] = "restore.log";
-constexpr size_t kErrorsQuoted = 3;
-
-// The last complaints in a log of CRIU's.
-std::string ErrorsIn(std::ifstream& log) {
-  std::deque<std::string> errors;
-  for (std::string line; std::getline(log, line);) {
-    if (!absl::StrContains(line, "Error (")) continue;
-    errors.push_back(line);
-    if (errors.size() > kErrorsQuoted) errors.pop_front();
-  }
-  return absl::StrJoin(errors, "; ");
-}
 
 // What criu's log has to say, and what can be done about it.
 std::string Explanation(const std::string& criu, const std::string& log_path) {
@@ -36,13 +22,14 @@ std::string Explanation(const std::string& criu, const std::string& log_path) {
       "; if this criu does not fit the kernel (`", criu,
       " check --feature uffd-noncoop`), tools/install_deps installs one that "
       "does");
-  std::ifstream log(log_path);
-  if (!log) return absl::StrCat(" and wrote no ", kLogName, advice);
-  const std::string errors = ErrorsIn(log);
-  if (errors.empty()) {
+  const std::optional<std::string> errors = CriuComplaints(log_path);
+  if (!errors.has_value()) {
+    return absl::StrCat(" and wrote no ", kLogName, advice);
+  }
+  if (errors->empty()) {
     return absl::StrCat("; its log, ", log_path, ", has no error", advice);
   }
-  return absl::StrCat(": ", errors, "; its log: ", log_path, advice);
+  return absl::StrCat(": ", *errors, "; its log: ", log_path, advice);
 }
 
 }  // namespace
@@ -56,7 +43,7 @@ absl::Status RunCriuRestore(const CriuRestore& restore) {
       "--images-dir", restore.images, "--work-dir",   restore.work_dir,
       "--log-file",   kLogName};
   argv.insert(argv.end(), restore.options.begin(), restore.options.end());
-  ASSIGN_OR_RETURN(int exit_code, RunProgram(argv));
+  ASSIGN_OR_RETURN(int exit_code, RunProgram({argv}));
   if (exit_code == 0) return absl::OkStatus();
   return absl::AbortedError(absl::StrCat("criu restore failed (exit code ",
                                          exit_code, ")",

@@ -9,9 +9,9 @@
 
 #include "absl/status/statusor.h"
 #include "client/cli/commands.h"
-#include "client/cli/programs.h"
 #include "daemon/pager/lazy_pages/lazy_pages_options.h"
 #include "lib/process/background.h"
+#include "lib/process/find_program.h"
 
 // `criu lazy-pages`, by the same command line: this process becomes a pageliftd
 // that serves one restore and ends when its tasks have all their memory.

@@ -5,28 +5,20 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "lib/workingset/working_set.h"
 
 namespace pagelift {
 
-// The programs that `pagelift` starts.
+// The services that `pagelift` starts.
 
-// `name` beside the running program if it is there, else `name` itself, to be
-// searched for on the PATH.
-std::string SiblingProgram(const std::string& name);
+// Starts a program of ours that outlives us, in a session of its own and
+// without output, and returns when it has said by its --ready-fd, which is
+// added to `argv`, that it serves. kUnavailable if it does not; the message
+// refers to `log`.
+absl::Status StartService(std::vector<std::string> argv,
+                          const std::string& log);
 
-// The criu to use: `asked` if not empty, else $PAGELIFT_CRIU, else what
-// tools/install_deps has installed, else the one on the PATH. kNotFound says
-// what to do.
-absl::StatusOr<std::string> FindCriu(const std::string& asked);
-
-// Runs a program with no standard input and no other inherited descriptors, its
-// output going where ours goes, and waits. Returns its exit code; 128 + N if
-// signal N ended it. kNotFound if it cannot be started.
-absl::StatusOr<int> RunProgram(const std::vector<std::string>& argv);
-
-// Starts a pageliftd that outlives us, and returns when it serves at `socket`.
+// Starts a pageliftd like that, at `socket`.
 absl::Status StartPager(const std::string& socket, KeepWorkingSets keep);
 
 }  // namespace pagelift

@@ -19,7 +19,6 @@
 #include "client/cli/criu_restore.h"
 #include "client/cli/daemon_client.h"
 #include "client/cli/phase_line.h"
-#include "client/cli/programs.h"
 #include "client/cli/restore_options.h"
 #include "client/cli/session_report.h"
 #include "client/cli/session_wait.h"
@@ -27,6 +26,7 @@
 #include "lib/base/sys_error.h"
 #include "lib/image/checkpoint_image.h"
 #include "lib/image/restore_view.h"
+#include "lib/process/find_program.h"
 #include "lib/transport/source_url.h"
 
 namespace pagelift {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "client/cli/commands.h"
-#include "client/cli/programs.h"
+#include "lib/process/find_program.h"
 
 namespace pagelift {
 

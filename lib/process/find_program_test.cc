@@ -1,19 +1,15 @@
-#include "client/cli/programs.h"
+#include "lib/process/find_program.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstdlib>
 #include <fstream>
 #include <string>
 
-#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
-#include "lib/base/unique_fd.h"
 
 namespace pagelift {
 namespace {
@@ -21,7 +17,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-class ProgramsTest : public ::testing::Test {
+class FindProgramTest : public ::testing::Test {
  protected:
   void SetUp() override { unsetenv("PAGELIFT_CRIU"); }
   void TearDown() override { unsetenv("PAGELIFT_CRIU"); }
@@ -36,19 +32,19 @@ class ProgramsTest : public ::testing::Test {
   TempDir dir_;
 };
 
-TEST_F(ProgramsTest, TheCriuThatWasAskedForGoesFirst) {
+TEST_F(FindProgramTest, TheCriuThatWasAskedForGoesFirst) {
   const std::string asked = Program("asked");
   setenv("PAGELIFT_CRIU", Program("other").c_str(), 1);
   EXPECT_THAT(FindCriu(asked), IsOkAndHolds(asked));
 }
 
-TEST_F(ProgramsTest, ThenThatOfTheEnvironment) {
+TEST_F(FindProgramTest, ThenThatOfTheEnvironment) {
   const std::string criu = Program("criu");
   setenv("PAGELIFT_CRIU", criu.c_str(), 1);
   EXPECT_THAT(FindCriu(""), IsOkAndHolds(criu));
 }
 
-TEST_F(ProgramsTest, WhatIsNamedAndNotThereIsNotReplacedByAnother) {
+TEST_F(FindProgramTest, WhatIsNamedAndNotThereIsNotReplacedByAnother) {
   EXPECT_THAT(FindCriu(dir_.Join("none")),
               StatusIs(absl::StatusCode::kNotFound,
                        AllOf(HasSubstr("none"), HasSubstr("--criu"))));
@@ -58,25 +54,8 @@ TEST_F(ProgramsTest, WhatIsNamedAndNotThereIsNotReplacedByAnother) {
   EXPECT_THAT(FindCriu(dir_.path()), StatusIs(absl::StatusCode::kNotFound));
 }
 
-TEST_F(ProgramsTest, ASiblingThatIsNotThereIsLeftToThePath) {
+TEST_F(FindProgramTest, ASiblingThatIsNotThereIsLeftToThePath) {
   EXPECT_EQ(SiblingProgram("no-such-program"), "no-such-program");
-}
-
-TEST_F(ProgramsTest, TellsHowAProgramEnded) {
-  EXPECT_THAT(RunProgram({"/bin/sh", "-c", "exit 7"}), IsOkAndHolds(7));
-  EXPECT_THAT(RunProgram({"/bin/sh", "-c", "kill -TERM $$"}),
-              IsOkAndHolds(128 + 15));
-  EXPECT_THAT(RunProgram({dir_.Join("none")}),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("cannot start")));
-}
-
-TEST_F(ProgramsTest, AProgramInheritsNoInputAndNoDescriptors) {
-  const UniqueFd held(fcntl(STDERR_FILENO, F_DUPFD, 40));
-  EXPECT_THAT(
-      RunProgram({"/bin/sh", "-c",
-                  absl::StrCat("test -z \"$(cat)\" && test ! -e /proc/$$/fd/",
-                               held.get())}),
-      IsOkAndHolds(0));
 }
 
 }  // namespace
