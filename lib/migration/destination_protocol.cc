@@ -156,7 +156,10 @@ DestinationStep DestinationProtocol::next() const {
       }
       return Bring();
     case Recorded::kHeld:
-      return asked_ == Request::kCommit ? Step::kRecordCommitted : Bring();
+      if (asked_ != Request::kCommit) return Bring();
+      // One write is enough where it can be let go at once: it waits for it.
+      return hold_ == Hold::kHeld ? Step::kRecordResuming
+                                  : Step::kRecordCommitted;
     case Recorded::kCommitted:
       return hold_ == Hold::kHeld ? Step::kRecordResuming : Bring();
     case Recorded::kResuming:
