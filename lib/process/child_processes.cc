@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -31,6 +32,15 @@ std::vector<pid_t> ChildrenOf(pid_t parent) {
   // A thread that ends meanwhile leaves its children to another one's list.
   children.erase(std::unique(children.begin(), children.end()), children.end());
   return children;
+}
+
+std::vector<pid_t> TreeOf(pid_t root) {
+  std::vector<pid_t> tree = {root};
+  for (size_t i = 0; i < tree.size(); ++i) {
+    const std::vector<pid_t> children = ChildrenOf(tree[i]);
+    tree.insert(tree.end(), children.begin(), children.end());
+  }
+  return tree;
 }
 
 bool ShareMemory(pid_t one, pid_t other) {

@@ -15,6 +15,7 @@ namespace pagelift {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
@@ -46,6 +47,12 @@ TEST(ChildProcessesTest, ListsTheChildrenOfAllThreads) {
   other.join();
   EXPECT_THAT(ChildrenOf(getpid()), Not(Contains(theirs)));
   EXPECT_THAT(ChildrenOf(ours.pid()), IsEmpty());
+}
+
+TEST(ChildProcessesTest, ATreeStartsWithItsRoot) {
+  WaitingChild child;
+  EXPECT_THAT(TreeOf(getpid()), ElementsAre(getpid(), child.pid()));
+  EXPECT_THAT(TreeOf(child.pid()), ElementsAre(child.pid()));
 }
 
 TEST(ChildProcessesTest, AForkedChildHasMemoryOfItsOwn) {

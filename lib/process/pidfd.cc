@@ -21,12 +21,14 @@ absl::StatusOr<PidFd> PidFd::Open(pid_t pid) {
   return PidFd(std::move(fd), pid);
 }
 
-absl::Status PidFd::Kill() const {
-  if (syscall(SYS_pidfd_send_signal, fd_.get(), SIGKILL, nullptr, 0) != 0) {
-    return SysError("kill process ", pid_);
+absl::Status PidFd::Signal(int signal) const {
+  if (syscall(SYS_pidfd_send_signal, fd_.get(), signal, nullptr, 0) != 0) {
+    return SysError("send signal ", signal, " to process ", pid_);
   }
   return absl::OkStatus();
 }
+
+absl::Status PidFd::Kill() const { return Signal(SIGKILL); }
 
 bool PidFd::HasExited() const {
   pollfd exit = {fd_.get(), POLLIN, 0};

@@ -29,7 +29,9 @@ class PidFd {
   // Whether the process has ended; also true of a zombie.
   bool HasExited() const;
 
-  // SIGKILL. kNotFound if it has ended already.
+  // Sends it `signal`. kNotFound if it has ended already.
+  absl::Status Signal(int signal) const;
+  // SIGKILL.
   absl::Status Kill() const;
 
   int fd() const { return fd_.get(); }  // Readable once it has exited; ours.

@@ -52,6 +52,17 @@ TEST_F(PidFdTest, KilledProcessHasExitedEvenBeforeItIsReaped) {
   EXPECT_TRUE(process.HasExited());
 }
 
+TEST_F(PidFdTest, SendsASignalToThatProcessOnly) {
+  ASSERT_OK_AND_ASSIGN(PidFd process, PidFd::Open(child_));
+  ASSERT_OK(process.Signal(SIGSTOP));
+  int status = 0;
+  ASSERT_EQ(waitpid(child_, &status, WUNTRACED), child_);
+  EXPECT_TRUE(WIFSTOPPED(status));
+  ASSERT_OK(process.Kill());
+  Reap();
+  EXPECT_THAT(process.Signal(SIGCONT), StatusIs(absl::StatusCode::kNotFound));
+}
+
 TEST_F(PidFdTest, OpenRefusesWhatIsNoProcess) {
   const pid_t gone = child_;
   kill(child_, SIGKILL);
