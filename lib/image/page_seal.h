@@ -52,6 +52,8 @@ class PageSeal {
   static std::string Encode(absl::string_view content_id,
                             absl::Span<const uint64_t> digests);
 
+  const std::vector<uint64_t>& digests() const { return digests_; }
+
   // How many of `pages`, whole ones, from `first` on are as they were, up to
   // the first that is not. REQUIRES: the image has them.
   PageCount Unchanged(ImagePage first, ByteSpan pages) const;

@@ -1,10 +1,17 @@
 #include "lib/image/thread_core.h"
 
+#include <cstdint>
+
 #include "criu/core.pb.h"
 #include "lib/base/status_macros.h"
 #include "lib/image/image_file.h"
 
 namespace pagelift {
+namespace {
+
+constexpr uint32_t kStopped = 3;
+
+}  // namespace
 
 absl::StatusOr<ThreadCore> DecodeThreadCore(const std::string& name,
                                             std::string_view contents) {
@@ -15,6 +22,7 @@ absl::StatusOr<ThreadCore> DecodeThreadCore(const std::string& name,
   RETURN_IF_ERROR(file.Decode(record, &message));
   ThreadCore core;
   core.comm = message.task().comm();
+  core.stopped = message.task().state() == kStopped;
   if (message.thread_x86().registers().has_stack_pointer()) {
     core.stack_pointer = message.thread_x86().registers().stack_pointer();
   }

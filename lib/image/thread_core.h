@@ -15,6 +15,8 @@ namespace pagelift {
 struct ThreadCore {
   // The command name; empty in threads other than a task's first. Any bytes.
   std::string comm;
+  // It was stopped by a signal before it was dumped; of a task's first thread.
+  bool stopped = false;
   // Nothing for a zombie, and on other processors than x86-64.
   std::optional<uint64_t> stack_pointer;
   // Addresses of what the kernel reads and writes without waiting for a missing

@@ -40,6 +40,16 @@ TEST(ThreadCoreTest, ReadsWhereTheKernelLooks) {
   EXPECT_EQ(core.robust_list, std::nullopt);
 }
 
+TEST(ThreadCoreTest, TellsWhetherTheTaskWasStopped) {
+  criu::Core message;
+  message.mutable_task()->set_state(3);
+  ASSERT_OK_AND_ASSIGN(ThreadCore core, Decode(message));
+  EXPECT_TRUE(core.stopped);
+  message.mutable_task()->set_state(1);
+  ASSERT_OK_AND_ASSIGN(core, Decode(message));
+  EXPECT_FALSE(core.stopped);
+}
+
 TEST(ThreadCoreTest, AZombieHasNoStackPointer) {
   criu::Core message;
   message.mutable_task()->set_comm("gone");
