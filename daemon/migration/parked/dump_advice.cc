@@ -16,6 +16,11 @@ constexpr Advice kAdvice[] = {
     {"dangling tty",
      "it uses a terminal from outside the tree: add --shell-job to the options "
      "of the dump and of the restore, or start it by setsid(1) without one"},
+    {"without correspond master peer",
+     "the other end of its terminal is outside the tree: add --shell-job to "
+     "the "
+     "options of the dump and of the restore, or start it by setsid(1) without "
+     "a terminal"},
     {"not a session leader",
      "its session is that of a shell outside the tree: add --shell-job to the "
      "options of the dump and of the restore, or start it by setsid(1)"},

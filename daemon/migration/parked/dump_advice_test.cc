@@ -14,6 +14,12 @@ TEST(DumpAdviceTest, NamesTheOptionThatAllowsIt) {
   EXPECT_THAT(AdviceOnDump("Error (criu/tty.c:1822): tty: Found dangling tty "
                            "with sid 7 pgid 7 (pts) on peer fd 0."),
               HasSubstr("--shell-job"));
+  EXPECT_THAT(AdviceOnDump("Error (criu/tty.c:410): tty: Found slave peer "
+                           "index 0 without correspond master peer"),
+              HasSubstr("--shell-job"));
+  EXPECT_THAT(AdviceOnDump("Error (criu/files-reg.c:1122): Can't create link "
+                           "remap for /lr. Use link-remap option."),
+              HasSubstr("--link-remap"));
   EXPECT_THAT(AdviceOnDump("Error (criu/cr-dump.c:1): The root process 7 is "
                            "not a session leader. Consider using --shell-job"),
               HasSubstr("--shell-job"));
