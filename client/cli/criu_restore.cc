@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -15,22 +14,6 @@ namespace pagelift {
 namespace {
 
 constexpr char kLogName[] = "restore.log";
-
-// What criu's log has to say, and what can be done about it.
-std::string Explanation(const std::string& criu, const std::string& log_path) {
-  const std::string advice = absl::StrCat(
-      "; if this criu does not fit the kernel (`", criu,
-      " check --feature uffd-noncoop`), tools/install_deps installs one that "
-      "does");
-  const std::optional<std::string> errors = CriuComplaints(log_path);
-  if (!errors.has_value()) {
-    return absl::StrCat(" and wrote no ", kLogName, advice);
-  }
-  if (errors->empty()) {
-    return absl::StrCat("; its log, ", log_path, ", has no error", advice);
-  }
-  return absl::StrCat(": ", *errors, "; its log: ", log_path, advice);
-}
 
 }  // namespace
 
@@ -45,9 +28,9 @@ absl::Status RunCriuRestore(const CriuRestore& restore) {
   argv.insert(argv.end(), restore.options.begin(), restore.options.end());
   ASSIGN_OR_RETURN(int exit_code, RunProgram({argv}));
   if (exit_code == 0) return absl::OkStatus();
-  return absl::AbortedError(absl::StrCat("criu restore failed (exit code ",
-                                         exit_code, ")",
-                                         Explanation(restore.criu, log)));
+  return absl::AbortedError(
+      absl::StrCat("criu restore failed (exit code ", exit_code, ")",
+                   ExplainCriuFailure(restore.criu, log)));
 }
 
 }  // namespace pagelift
