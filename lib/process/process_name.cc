@@ -49,6 +49,21 @@ absl::StatusOr<ProcessStat> ProcessStat::Of(pid_t pid) {
   return Parse(*text);
 }
 
+std::string ProcessName::ToText() const {
+  return absl::StrCat(pid, " ", start_ticks);
+}
+
+std::optional<ProcessName> ProcessName::FromText(std::string_view text) {
+  const std::vector<absl::string_view> words =
+      absl::StrSplit(absl::string_view(text.data(), text.size()), ' ');
+  ProcessName name;
+  if (words.size() != 2 || !absl::SimpleAtoi(words[0], &name.pid) ||
+      !absl::SimpleAtoi(words[1], &name.start_ticks) || name.pid <= 0) {
+    return std::nullopt;
+  }
+  return name;
+}
+
 absl::StatusOr<ProcessName> NameOfProcess(pid_t pid) {
   ASSIGN_OR_RETURN(const ProcessStat stat, ProcessStat::Of(pid));
   return ProcessName{pid, stat.start_ticks};

@@ -4,6 +4,8 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
@@ -16,6 +18,10 @@ namespace pagelift {
 struct ProcessName {
   pid_t pid = 0;
   uint64_t start_ticks = 0;  // Since the host has started.
+
+  // "PID TICKS", and back; nothing if it is not that.
+  std::string ToText() const;
+  static std::optional<ProcessName> FromText(std::string_view text);
 
   friend bool operator==(const ProcessName& a, const ProcessName& b) {
     return a.pid == b.pid && a.start_ticks == b.start_ticks;

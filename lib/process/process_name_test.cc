@@ -58,5 +58,14 @@ TEST(ProcessNameTest, AProcessThatIsGoneHasNone) {
   EXPECT_THAT(OpenProcess({child, 1}), StatusIs(absl::StatusCode::kNotFound));
 }
 
+TEST(ProcessNameTest, IsWrittenDownAndRead) {
+  const ProcessName name{23, 42};
+  EXPECT_EQ(name.ToText(), "23 42");
+  EXPECT_EQ(ProcessName::FromText("23 42"), name);
+  for (const char* text : {"", "23", "23 ", "0 1", "-1 1", "1 2 3", "x 1"}) {
+    EXPECT_EQ(ProcessName::FromText(text), std::nullopt) << text;
+  }
+}
+
 }  // namespace
 }  // namespace pagelift
