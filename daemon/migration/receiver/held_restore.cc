@@ -1,0 +1,215 @@
+#include "daemon/migration/receiver/held_restore.h"
+
+#include <poll.h>
+#include <sys/inotify.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "daemon/migration/receiver/restore_keeper.h"
+#include "daemon/migration/receiver/restored_processes.h"
+#include "lib/base/read_file.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/sys_error.h"
+#include "lib/process/child_program.h"
+#include "lib/process/criu_log.h"
+#include "lib/process/pidfd.h"
+
+namespace pagelift {
+namespace {
+
+// Nothing tells that a keeper has died that has not said yet who it is.
+constexpr absl::Duration kBetweenLooks = absl::Milliseconds(100);
+
+std::vector<std::string> KeeperCommand(const HeldRestore::Options& options,
+                                       int directory) {
+  std::vector<std::string> argv = {options.keeper_program, kRestoreKeeperMode,
+                                   absl::StrCat(directory), options.criu,
+                                   "restore"};
+  if (options.lazy) argv.push_back("--lazy-pages");
+  for (const std::string& option :
+       {std::string("--restore-detached"), std::string("--images-dir"),
+        options.images, std::string("--work-dir"), options.work_dir,
+        std::string("--log-file"), std::string("restore.log")}) {
+    argv.push_back(option);
+  }
+  argv.insert(argv.end(), options.criu_options.begin(),
+              options.criu_options.end());
+  return argv;
+}
+
+}  // namespace
+
+absl::StatusOr<HeldRestore> HeldRestore::Start(const std::string& directory,
+                                               Options options) {
+  ASSIGN_OR_RETURN(HeldRestore restore, Adopt(directory, std::move(options)));
+  const RestoreSituation before = LookAt(restore.directory_);
+  if (before.notes.of_this_boot && !before.NothingHasRun()) {
+    return absl::FailedPreconditionError(
+        "what an earlier restore has made may have run");
+  }
+  ASSIGN_OR_RETURN(const UniqueFd lock, restore.directory_.LockForKeeper());
+  if (!RestoreProcesses(before.notes).empty()) {
+    return absl::FailedPreconditionError(
+        "something of an earlier restore is left");
+  }
+  RETURN_IF_ERROR(restore.directory_.Renew());
+  // Of an earlier run, they would explain nothing.
+  unlink(restore.LogPath().c_str());
+  unlink(restore.KeeperLogPath().c_str());
+  ProgramStart start;
+  start.argv = KeeperCommand(restore.options_, lock.get());
+  start.keep = {lock.get()};
+  start.output = restore.KeeperLogPath();
+  start.own_session = true;
+  RETURN_IF_ERROR(ChildProgram::Start(start).status());
+  return restore;
+}
+
+absl::StatusOr<HeldRestore> HeldRestore::Adopt(const std::string& directory,
+                                               Options options) {
+  ASSIGN_OR_RETURN(RestoreDirectory opened, RestoreDirectory::Open(directory));
+  return HeldRestore(directory, std::move(opened), std::move(options));
+}
+
+absl::Status HeldRestore::WhyFailed(const RestoreNotes& notes) const {
+  std::string what;
+  if (notes.exit_code.has_value()) {
+    what =
+        absl::StrCat("criu restore failed (exit code ", *notes.exit_code, ")");
+  } else {
+    what = "criu restore has ended, and nobody knows how";
+    const std::string said = ReadFile(KeeperLogPath()).value_or("");
+    if (!said.empty()) {
+      absl::StrAppend(&what, " (", absl::StripSuffix(said, "\n"), ")");
+    }
+  }
+  return absl::AbortedError(
+      absl::StrCat(what, ExplainCriuFailure(options_.criu, LogPath())));
+}
+
+absl::Status HeldRestore::WaitUntil(
+    absl::FunctionRef<bool(const RestoreSituation&)> is,
+    absl::Time deadline) const {
+  const UniqueFd watch(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  const std::string path = absl::StrCat("/proc/self/fd/", directory_.fd());
+  if (!watch.valid() ||
+      inotify_add_watch(watch.get(), path.c_str(),
+                        IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO) < 0) {
+    return SysError("inotify ", path_);
+  }
+  while (true) {
+    const RestoreSituation now = LookAt(directory_);
+    if (is(now)) return absl::OkStatus();
+    const std::optional<PidFd> keeper = Alive(now.notes, now.notes.keeper);
+    const std::optional<PidFd> criu = Alive(now.notes, now.notes.criu);
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) {
+      return absl::DeadlineExceededError(absl::StrCat(
+          "the restore in ", path_, " is still ", ToString(now.State())));
+    }
+    pollfd changed[] = {{watch.get(), POLLIN, 0},
+                        {keeper.has_value() ? keeper->fd() : -1, POLLIN, 0},
+                        {criu.has_value() ? criu->fd() : -1, POLLIN, 0}};
+    const int64_t wait =
+        absl::ToInt64Milliseconds(std::min(left, kBetweenLooks));
+    poll(changed, 3, static_cast<int>(wait) + 1);
+    char events[4096];
+    while (read(watch.get(), events, sizeof(events)) > 0) {
+    }
+  }
+}
+
+absl::Status HeldRestore::WaitHeld(absl::Time deadline) {
+  RETURN_IF_ERROR(WaitUntil(
+      [](const RestoreSituation& now) {
+        if (!now.under_way) return true;
+        // Not if criu has died of it and the keeper is about to bury the rest.
+        return now.notes.held() && Alive(now.notes, now.notes.criu).has_value();
+      },
+      deadline));
+  return Judge();
+}
+
+absl::Status HeldRestore::LetGo() {
+  const RestoreSituation now = LookAt(directory_);
+  if (now.State() == HeldRestoreState::kGone) return WhyFailed(now.notes);
+  if (now.notes.aborted) {
+    return absl::AbortedError(
+        absl::StrCat("the restore in ", path_, " is being taken back"));
+  }
+  if (now.notes.passed) return absl::OkStatus();
+  if (!gate_.valid()) {
+    ASSIGN_OR_RETURN(gate_, directory_.OpenGate());
+  }
+  // First: whoever finds it not noted knows that nobody has said it.
+  RETURN_IF_ERROR(directory_.NoteLetGo());
+  return SendWord(gate_.get(), kCommitWord);
+}
+
+absl::Status HeldRestore::WaitRunning(absl::Time deadline) {
+  RETURN_IF_ERROR(WaitUntil(
+      [](const RestoreSituation& now) { return !now.under_way; }, deadline));
+  return Judge();
+}
+
+absl::Status HeldRestore::Judge() {
+  const RestoreSituation now = LookAt(directory_);
+  Reap(now.notes);
+  if (now.State() != HeldRestoreState::kGone) return absl::OkStatus();
+  return WhyFailed(now.notes);
+}
+
+void HeldRestore::Reap(const RestoreNotes& notes) const {
+  if (!notes.of_this_boot || !notes.keeper.has_value()) return;
+  // As long as it is not waited for its number is its own.
+  absl::StatusOr<PidFd> keeper = OpenProcess(*notes.keeper);
+  if (keeper.ok() && keeper->HasExited()) {
+    waitpid(keeper->pid(), nullptr, WNOHANG);
+  }
+}
+
+absl::Status HeldRestore::Abort(absl::Time deadline) {
+  const RestoreSituation before = LookAt(directory_);
+  if (before.notes.of_this_boot && !before.NothingHasRun()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the restore in ", path_, " was let go"));
+  }
+  // Once it is killed nothing else tells.
+  if (before.notes.of_this_boot && !before.notes.aborted) {
+    RETURN_IF_ERROR(directory_.NoteAborted());
+  }
+  const auto is_gone = [](const RestoreSituation& now) {
+    return now.over && RestoreProcesses(now.notes).empty();
+  };
+  // Criu takes back more than we could: rules of the firewall, for one.
+  if (!before.over && !gate_.valid()) {
+    absl::StatusOr<UniqueFd> gate = directory_.OpenGate();
+    if (gate.ok()) gate_ = *std::move(gate);
+  }
+  if (gate_.valid()) (void)SendWord(gate_.get(), kAbortWord);
+  const absl::Duration patience =
+      before.under_way ? options_.patience : absl::ZeroDuration();
+  if (!WaitUntil(is_gone, std::min(deadline, absl::Now() + patience)).ok()) {
+    RETURN_IF_ERROR(WaitUntil(
+        [&is_gone](const RestoreSituation& now) {
+          const std::vector<PidFd> left = RestoreProcesses(now.notes);
+          for (const PidFd& process : left) (void)process.Kill();
+          const std::optional<PidFd> keeper =
+              Alive(now.notes, now.notes.keeper);
+          if (left.empty() && keeper.has_value()) (void)keeper->Kill();
+          return is_gone(now);
+        },
+        deadline));
+  }
+  Reap(directory_.Read());
+  return absl::OkStatus();
+}
+
+}  // namespace pagelift

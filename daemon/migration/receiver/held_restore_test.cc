@@ -1,0 +1,328 @@
+// Real criu, a real tree with a thread: held, let go, taken back, and whoever
+// takes part killed meanwhile.
+
+#include "daemon/migration/receiver/held_restore.h"
+
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "daemon/migration/receiver/restore_directory.h"
+#include "daemon/migration/receiver/restore_keeper.h"
+#include "daemon/migration/receiver/restore_situation.h"
+#include "daemon/migration/receiver/restored_processes.h"
+#include "daemon/migration/receiver/testing/dumped_program.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "lib/base/testing/eventually.h"
+#include "lib/base/testing/soon.h"
+#include "lib/base/testing/status_matchers.h"
+#include "lib/base/testing/temp_dir.h"
+#include "lib/base/unique_fd.h"
+#include "lib/process/pidfd.h"
+#include "lib/process/process_name.h"
+
+namespace pagelift {
+namespace {
+
+using State = HeldRestoreState;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class HeldRestoreTest : public ::testing::Test {
+ protected:
+  HeldRestoreTest() {
+    EXPECT_EQ(mkdir(work_.c_str(), 0700), 0);
+    options_.criu = program_.criu();
+    options_.images = program_.images();
+    options_.work_dir = work_;
+    options_.lazy = false;
+  }
+
+  static absl::Time Soon() { return absl::Now() + kSoon; }
+  RestoreNotes Notes() const {
+    return RestoreDirectory::Open(directory_)->Read();
+  }
+  void Start() {
+    absl::StatusOr<HeldRestore> restore =
+        HeldRestore::Start(directory_, options_);
+    ASSERT_OK(restore);
+    restore_.emplace(*std::move(restore));
+  }
+  // Another worker after the death of the one before.
+  void Adopt() {
+    restore_.reset();
+    absl::StatusOr<HeldRestore> restore =
+        HeldRestore::Adopt(directory_, options_);
+    ASSERT_OK(restore);
+    restore_.emplace(*std::move(restore));
+  }
+  void StartAndHold() {
+    Start();
+    ASSERT_OK(restore_->WaitHeld(Soon()));
+    ASSERT_EQ(restore_->state(), State::kHeld);
+    ASSERT_TRUE(restore_->NothingHasRun());
+  }
+  void ExpectRuns() {
+    ASSERT_OK(restore_->WaitRunning(Soon()));
+    EXPECT_EQ(restore_->state(), State::kRunning);
+    EXPECT_FALSE(restore_->NothingHasRun());
+    EXPECT_TRUE(program_.Runs());
+  }
+  void ExpectNothingIsLeft() {
+    EXPECT_EQ(restore_->state(), State::kGone);
+    EXPECT_THAT(RestoreProcesses(Notes()), IsEmpty());
+    EXPECT_FALSE(program_.IsThere());
+    EXPECT_TRUE(program_.HasNotRun());
+    ReapChildren();
+  }
+  void Kill(const std::optional<ProcessName>& name) {
+    ASSERT_TRUE(name.has_value());
+    ASSERT_OK_AND_ASSIGN(PidFd process, OpenProcess(*name));
+    ASSERT_OK(process.Kill());
+    ASSERT_TRUE(Eventually([&process] { return process.HasExited(); }));
+  }
+
+  DumpedProgram program_;
+  TempDir dir_;
+  const std::string work_ = dir_.Join("work");
+  const std::string directory_ = dir_.Join("it's \"held\" $here");
+  HeldRestore::Options options_;
+  std::optional<HeldRestore> restore_;
+};
+
+TEST_F(HeldRestoreTest, WhatIsHeldRunsWhenItIsLetGo) {
+  StartAndHold();
+  EXPECT_TRUE(AllWaitInRestorer(RestoredTasks(Notes())));
+  EXPECT_EQ(RestoredTasks(Notes()).size(), 2u);
+  EXPECT_TRUE(program_.HasNotRun());
+  ASSERT_OK(restore_->LetGo());
+  ExpectRuns();
+  EXPECT_FALSE(AllWaitInRestorer(RestoredTasks(Notes())));
+  EXPECT_EQ(Notes().exit_code, 0);
+  EXPECT_TRUE(Notes().resuming);
+  // Said again, it does nothing; and it cannot be taken back.
+  EXPECT_OK(restore_->LetGo());
+  EXPECT_THAT(restore_->Abort(Soon()),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(HeldRestore::Start(directory_, options_),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_TRUE(program_.Runs());
+}
+
+TEST_F(HeldRestoreTest, WhatIsTakenBackLeavesNothing) {
+  StartAndHold();
+  ASSERT_OK(restore_->Abort(Soon()));
+  ExpectNothingIsLeft();
+  EXPECT_EQ(Notes().exit_code, 1);
+  EXPECT_TRUE(restore_->NothingHasRun());
+  EXPECT_THAT(restore_->LetGo(), StatusIs(absl::StatusCode::kAborted));
+  EXPECT_OK(restore_->Abort(Soon()));
+  // And it can be restored again.
+  StartAndHold();
+  ASSERT_OK(restore_->LetGo());
+  ExpectRuns();
+}
+
+TEST_F(HeldRestoreTest, ACriuThatHangsIsKilledWithAllThatItHasMade) {
+  options_.patience = absl::ZeroDuration();
+  StartAndHold();
+  ASSERT_OK(restore_->Abort(Soon()));
+  ExpectNothingIsLeft();
+}
+
+TEST_F(HeldRestoreTest, ARestoreThatHasOnlyBegunIsTakenBack) {
+  Start();
+  ASSERT_OK(restore_->Abort(Soon()));
+  ExpectNothingIsLeft();
+}
+
+TEST_F(HeldRestoreTest, WhenCriuIsKilledItIsRestoredAgain) {
+  StartAndHold();
+  Kill(Notes().criu);
+  EXPECT_THAT(restore_->WaitRunning(Soon()),
+              StatusIs(absl::StatusCode::kAborted, HasSubstr("exit code 137")));
+  EXPECT_TRUE(restore_->NothingHasRun());
+  ASSERT_OK(restore_->Abort(Soon()));
+  ExpectNothingIsLeft();
+  StartAndHold();
+  ASSERT_OK(restore_->LetGo());
+  ExpectRuns();
+}
+
+TEST_F(HeldRestoreTest, WhenCriuAndTheKeeperAreKilledItIsRestoredAgain) {
+  StartAndHold();
+  Kill(Notes().keeper);
+  Kill(Notes().criu);
+  Adopt();
+  EXPECT_EQ(restore_->state(), State::kGone);
+  EXPECT_TRUE(restore_->NothingHasRun());
+  // They hang in the restorer for ever.
+  EXPECT_EQ(RestoredTasks(Notes()).size(), 2u);
+  EXPECT_TRUE(AllWaitInRestorer(RestoredTasks(Notes())));
+  EXPECT_THAT(HeldRestore::Start(directory_, options_),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_OK(restore_->Abort(Soon()));
+  ExpectNothingIsLeft();
+  StartAndHold();
+  ASSERT_OK(restore_->LetGo());
+  ExpectRuns();
+}
+
+TEST_F(HeldRestoreTest, WhenCriuIsKilledAfterItWasLetGoItIsKnownWhatHasRun) {
+  for (bool with_keeper : {true, false}) {
+    StartAndHold();
+    if (!with_keeper) Kill(Notes().keeper);
+    ASSERT_OK(restore_->LetGo());
+    ASSERT_TRUE(Eventually([this] { return Notes().passed; }));
+    // It is on its way, or done.
+    absl::StatusOr<PidFd> criu = OpenProcess(*Notes().criu);
+    if (criu.ok()) (void)criu->Kill();
+    const absl::Status running = restore_->WaitRunning(Soon());
+    if (!restore_->NothingHasRun()) {
+      EXPECT_THAT(restore_->Abort(Soon()),
+                  StatusIs(absl::StatusCode::kFailedPrecondition));
+      return;
+    }
+    EXPECT_THAT(running, StatusIs(absl::StatusCode::kAborted));
+    ASSERT_OK(restore_->Abort(Soon()));
+    ExpectNothingIsLeft();
+  }
+}
+
+TEST_F(HeldRestoreTest, WhenTheKeeperIsKilledItRunsAllTheSame) {
+  StartAndHold();
+  Kill(Notes().keeper);
+  Adopt();
+  EXPECT_EQ(restore_->state(), State::kHeld);
+  EXPECT_TRUE(restore_->NothingHasRun());
+  ASSERT_OK(restore_->LetGo());
+  ExpectRuns();
+  EXPECT_EQ(Notes().exit_code, std::nullopt);
+}
+
+TEST_F(HeldRestoreTest, WhenTheKeeperIsKilledItIsTakenBackAllTheSame) {
+  StartAndHold();
+  Kill(Notes().keeper);
+  Adopt();
+  ASSERT_OK(restore_->Abort(Soon()));
+  ExpectNothingIsLeft();
+}
+
+TEST_F(HeldRestoreTest, AnotherWorkerGoesOnWhateverTheStateIs) {
+  Start();
+  Adopt();
+  EXPECT_THAT(restore_->state(),
+              ::testing::AnyOf(State::kStarting, State::kHeld));
+  ASSERT_OK(restore_->WaitHeld(Soon()));
+  Adopt();
+  EXPECT_EQ(restore_->state(), State::kHeld);
+  ASSERT_OK(restore_->LetGo());
+  Adopt();
+  EXPECT_THAT(restore_->state(),
+              ::testing::AnyOf(State::kLetGo, State::kRunning));
+  ExpectRuns();
+  Adopt();
+  EXPECT_EQ(restore_->state(), State::kRunning);
+  EXPECT_THAT(restore_->Abort(Soon()),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+TEST_F(HeldRestoreTest, AWorkerThatDiedBeforeItSaidTheWordLeavesItToTheNext) {
+  StartAndHold();
+  ASSERT_OK(RestoreDirectory::Open(directory_)->NoteLetGo());
+  Adopt();
+  EXPECT_EQ(restore_->state(), State::kLetGo);
+  EXPECT_FALSE(restore_->NothingHasRun());
+  EXPECT_TRUE(program_.HasNotRun());
+  ASSERT_OK(restore_->LetGo());
+  ExpectRuns();
+}
+
+TEST_F(HeldRestoreTest, AWordThatIsSaidBeforeTheGateIsOpenIsNotLost) {
+  Start();
+  ASSERT_OK(restore_->LetGo());
+  ASSERT_OK(restore_->WaitHeld(Soon()));
+  // Nor does it depend on whoever has said it, once the keeper is there.
+  Adopt();
+  ExpectRuns();
+}
+
+TEST_F(HeldRestoreTest, OnlyTheRightWordOpensTheGate) {
+  StartAndHold();
+  ASSERT_OK_AND_ASSIGN(UniqueFd gate,
+                       RestoreDirectory::Open(directory_)->OpenGate());
+  ASSERT_OK(SendWord(gate.get(), "commit please\ncommit\n"));
+  EXPECT_THAT(restore_->WaitRunning(Soon()),
+              StatusIs(absl::StatusCode::kAborted));
+  ExpectNothingIsLeft();
+}
+
+TEST_F(HeldRestoreTest, WithoutItsDirectoryItDoesNotRun) {
+  StartAndHold();
+  ASSERT_OK_AND_ASSIGN(PidFd criu, OpenProcess(*Notes().criu));
+  std::filesystem::remove_all(directory_);
+  EXPECT_TRUE(Eventually([this, &criu] {
+    ReapChildren();
+    return criu.HasExited() && !program_.IsThere();
+  }));
+  EXPECT_TRUE(program_.HasNotRun());
+}
+
+TEST_F(HeldRestoreTest, AnImageThatIsDamagedIsWhatCriuComplainsOf) {
+  WriteFile(program_.images() + "/pstree.img", "nonsense");
+  Start();
+  EXPECT_THAT(restore_->WaitHeld(Soon()),
+              StatusIs(absl::StatusCode::kAborted,
+                       AllOf(HasSubstr("exit code 1"), HasSubstr("Error ("),
+                             HasSubstr(work_ + "/restore.log"))));
+  EXPECT_TRUE(restore_->NothingHasRun());
+  ASSERT_OK(restore_->Abort(Soon()));
+  ExpectNothingIsLeft();
+}
+
+TEST_F(HeldRestoreTest, ACriuThatIsNotThereIsWhatTheKeeperComplainsOf) {
+  options_.criu = dir_.Join("nothing");
+  Start();
+  EXPECT_THAT(restore_->WaitHeld(Soon()),
+              StatusIs(absl::StatusCode::kAborted,
+                       HasSubstr("cannot start " + options_.criu)));
+  ExpectNothingIsLeft();
+}
+
+TEST_F(HeldRestoreTest, WhereNothingWasStartedThereIsNothing) {
+  Adopt();
+  EXPECT_EQ(restore_->state(), State::kGone);
+  EXPECT_OK(restore_->Abort(Soon()));
+  EXPECT_THAT(restore_->LetGo(), StatusIs(absl::StatusCode::kAborted));
+}
+
+TEST_F(HeldRestoreTest, OneDirectoryHasOneRestore) {
+  StartAndHold();
+  EXPECT_THAT(HeldRestore::Start(directory_, options_),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  ASSERT_OK(restore_->LetGo());
+  ExpectRuns();
+}
+
+}  // namespace
+}  // namespace pagelift
+
+int main(int argc, char* argv[]) {
+  if (std::optional<int> keeper = pagelift::RunRestoreKeeper(argc, argv)) {
+    return *keeper;
+  }
+  // What the keeper lets go becomes ours, to be ended in the end.
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  ::testing::InitGoogleMock(&argc, argv);
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,186 @@
+#include "daemon/migration/receiver/restore_keeper.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/migration/receiver/restore_directory.h"
+#include "daemon/migration/receiver/restore_hook.h"
+#include "daemon/migration/receiver/restored_processes.h"
+#include "lib/base/log.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/sys_error.h"
+#include "lib/base/unique_fd.h"
+#include "lib/process/child_program.h"
+#include "lib/process/descendants.h"
+#include "lib/process/pidfd.h"
+#include "lib/process/process_name.h"
+
+namespace pagelift {
+namespace {
+
+std::string PathOf(int fd) { return absl::StrCat("/proc/self/fd/", fd); }
+
+// The hook as a program. Criu can start only what is a file and may be
+// executed, which a file in the directory may not be; and after our death none
+// starts any more: a criu that is not yet held fails.
+absl::StatusOr<UniqueFd> MakeHook() {
+  const UniqueFd writing(memfd_create("restore-hook", MFD_CLOEXEC));
+  if (!writing.valid()) return SysError("memfd_create");
+  if (write(writing.get(), kRestoreHook, strlen(kRestoreHook)) !=
+      static_cast<ssize_t>(strlen(kRestoreHook))) {
+    return SysError("write the hook");
+  }
+  // What is open for writing is not executed.
+  UniqueFd hook(open(PathOf(writing.get()).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!hook.valid()) return SysError("open the hook");
+  return hook;
+}
+
+// Where the directory is; the hook needs a path.
+absl::Status NameDirectory(int directory) {
+  char path[PATH_MAX];
+  const ssize_t length =
+      readlink(PathOf(directory).c_str(), path, sizeof(path) - 1);
+  if (length < 0) return SysError("readlink");
+  path[length] = '\0';
+  if (setenv(kRestoreDirectoryVariable, path, 1) != 0) {
+    return SysError("setenv");
+  }
+  return absl::OkStatus();
+}
+
+class Keeper {
+ public:
+  static absl::Status Run(RestoreDirectory directory,
+                          std::vector<std::string> argv);
+
+ private:
+  Keeper(RestoreDirectory directory, UniqueFd gate, UniqueFd watch)
+      : directory_(std::move(directory)),
+        gate_(std::move(gate)),
+        watch_(std::move(watch)) {}
+
+  // Until criu has ended. While the hook waits it cannot see that the directory
+  // is removed, and nobody could tell it any more: we do.
+  void Await(const PidFd& criu) const;
+  void LookAfterGate() const;
+  // After criu has failed.
+  void Bury() const;
+
+  const RestoreDirectory directory_;
+  // Open from before criu is started until it has ended: what is said in it is
+  // not lost, whoever says it and dies.
+  const UniqueFd gate_;
+  const UniqueFd watch_;
+};
+
+void Keeper::LookAfterGate() const {
+  char events[4096];
+  while (read(watch_.get(), events, sizeof(events)) > 0) {
+  }
+  struct stat info;
+  if (fstat(gate_.get(), &info) == 0 && info.st_nlink > 0) return;
+  const absl::Status told = SendWord(gate_.get(), kAbortWord);
+  if (!told.ok()) LOG(Error) << told.message();
+}
+
+void Keeper::Await(const PidFd& criu) const {
+  pollfd ready[] = {{criu.fd(), POLLIN, 0}, {watch_.get(), POLLIN, 0}};
+  while (ready[0].revents == 0) {
+    if (poll(ready, 2, -1) > 0 && ready[1].revents != 0) LookAfterGate();
+  }
+}
+
+void Keeper::Bury() const {
+  const RestoreNotes notes = directory_.Read();
+  const std::vector<PidFd> tasks = RestoredTasks(notes);
+  // Without the notes only the tasks can tell.
+  const bool may_run = notes.passed || directory_.IsGone();
+  if (may_run && !tasks.empty() && !AllWaitInRestorer(tasks)) {
+    LOG(Error) << "criu restore has failed after it let the tasks run";
+    return;
+  }
+  do {
+    for (const PidFd& process : DescendantsOf(getpid())) {
+      (void)process.Kill();
+    }
+    // One at a time: what loses its parent becomes ours.
+  } while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR);
+}
+
+absl::Status Keeper::Run(RestoreDirectory directory,
+                         std::vector<std::string> argv) {
+  ASSIGN_OR_RETURN(UniqueFd gate, directory.OpenGate());
+  UniqueFd watch(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  if (!watch.valid() ||
+      inotify_add_watch(watch.get(), PathOf(gate.get()).c_str(), IN_ATTRIB) <
+          0) {
+    return SysError("inotify");
+  }
+  RETURN_IF_ERROR(NameDirectory(directory.fd()));
+  ASSIGN_OR_RETURN(const UniqueFd hook, MakeHook());
+  argv.push_back("--action-script");
+  argv.push_back(absl::StrCat("/proc/", getpid(), "/fd/", hook.get()));
+  const Keeper keeper(std::move(directory), std::move(gate), std::move(watch));
+  ProgramStart start;
+  start.argv = std::move(argv);
+  ASSIGN_OR_RETURN(ChildProgram criu, ChildProgram::Start(start));
+  absl::Status noted = keeper.directory_.NoteCriu(
+      NameOfProcess(criu.pid()).value_or(ProcessName()));
+  if (!noted.ok()) {
+    // Nobody could find it after our death.
+    (void)criu.process().Kill();
+  }
+  keeper.Await(criu.process());
+  ASSIGN_OR_RETURN(const int exit_code, criu.Wait());
+  if (exit_code != 0) keeper.Bury();
+  RETURN_IF_ERROR(keeper.directory_.NoteExit(exit_code));
+  return noted;
+}
+
+}  // namespace
+
+std::optional<int> RunRestoreKeeper(int argc, char* const* argv) {
+  int fd = -1;
+  if (argc < 4 || strcmp(argv[1], kRestoreKeeperMode) != 0) return std::nullopt;
+  if (!absl::SimpleAtoi(argv[2], &fd) || fcntl(fd, F_GETFD) < 0) return 2;
+  fcntl(fd, F_SETFD, FD_CLOEXEC);
+  for (int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1}) {
+    signal(number, SIG_IGN);
+  }
+  RestoreDirectory directory = RestoreDirectory::Adopt(UniqueFd(fd));
+  absl::Status status;
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) status = SysError("prctl");
+  // First of all: from now on whoever looks for us finds us.
+  if (status.ok()) {
+    status =
+        directory.NoteKeeper(NameOfProcess(getpid()).value_or(ProcessName()));
+  }
+  if (status.ok()) {
+    status = Keeper::Run(std::move(directory),
+                         std::vector<std::string>(argv + 3, argv + argc));
+  }
+  if (status.ok()) return 0;
+  LOG(Error) << "the keeper of a restore: " << status.message();
+  return 1;
+}
+
+}  // namespace pagelift
