@@ -14,6 +14,7 @@ enum Command : uint32_t {
   kAddWithFlags = 6,
   kGet = 7,
   kClose = 0x1023,
+  kForceClose = 0x1024,
 };
 constexpr uint32_t kCommandMask = 0xffff;
 constexpr int kFlagsShift = 16;
@@ -57,6 +58,12 @@ CriuMessage EncodeCriuGet(const CriuPages& pages) {
 CriuMessage EncodeCriuClose() {
   CriuMessage message = {};
   Put<uint32_t>(kClose, kCommandAt, &message);
+  return message;
+}
+
+CriuMessage EncodeCriuForceClose() {
+  CriuMessage message = {};
+  Put<uint32_t>(kForceClose, kCommandAt, &message);
   return message;
 }
 

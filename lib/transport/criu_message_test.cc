@@ -39,6 +39,7 @@ TEST(CriuMessageTest, AGetNamesTaskAddressAndPages) {
 
 TEST(CriuMessageTest, CloseHasNoOperands) {
   EXPECT_EQ(EncodeCriuClose(), FromBytes({0x23, 0x10}));
+  EXPECT_EQ(EncodeCriuForceClose(), FromBytes({0x24, 0x10}));
 }
 
 TEST(CriuMessageTest, ReadsAReply) {
