@@ -1,14 +1,13 @@
 #include "client/cli/daemon_client.h"
 
-#include <random>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "client/cli/programs.h"
 #include "grpcpp/grpcpp.h"
+#include "lib/base/random_id.h"
 #include "lib/base/status_macros.h"
 #include "lib/process/fd_channel.h"
 #include "lib/transport/grpc_lifetime.h"
@@ -32,13 +31,6 @@ constexpr absl::Duration kBetweenTries = absl::Milliseconds(20);
 // For as long as a daemon lives its socket takes connections.
 bool SomebodyListens(const std::string& socket) {
   return FdChannel::Connect(socket).ok();
-}
-
-// Nobody else's, ever.
-std::string NewRequestId() {
-  std::random_device random;  // The kernel's.
-  return absl::StrFormat("%08x%08x%08x%08x", random(), random(), random(),
-                         random());
 }
 
 }  // namespace
@@ -104,7 +96,7 @@ absl::Status DaemonClient::AskOf(Method<Request, Response> method,
 absl::StatusOr<v1::OpenSessionResponse> DaemonClient::OpenSession(
     const v1::OpenSessionRequest& request) {
   v1::OpenSessionRequest again = request;
-  again.set_request_id(NewRequestId());
+  again.set_request_id(NewRandomId());
   v1::OpenSessionResponse response;
   RETURN_IF_ERROR(AskOf(&Stub::OpenSession, again, &response));
   return response;

@@ -14,6 +14,10 @@ struct Command {
 constexpr Command kCommands[] = {
     {"restore", pagelift::RestoreCommand,
      "start a checkpoint before its memory has arrived"},
+    {"migrate", pagelift::MigrateCommand,
+     "move running processes to another host"},
+    {"abort", pagelift::AbortCommand,
+     "have processes that are being moved stay here"},
     {"serve", pagelift::ServeCommand, "serve the pages of checkpoints"},
     {"status", pagelift::StatusCommand, "how far the restores are"},
     {"complete", pagelift::CompleteCommand,
@@ -45,6 +49,7 @@ void PrintUsage(FILE* out) {
           "  pagelift serve --root /checkpoints --listen 0.0.0.0:7077\n"
           "  pagelift restore --images /ckpt --source "
           "grpc://10.0.0.2:7077/redis --wait\n"
+          "  pagelift migrate --pid 4711 --to 10.0.0.3:7078\n"
           "  pagelift status --watch\n");
 }
 

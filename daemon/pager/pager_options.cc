@@ -70,6 +70,7 @@ std::optional<int> ParsePagerOptions(int argc, const char* const argv[],
             "how many forked processes without all their memory a session may "
             "have; beyond that, who forks waits (default: 10000)",
             &options->limits.forked_processes});
+  AddReceiverOptions(&options->receiver, &line);
   line.Add({"check-invariants", 0, "",
             "for tests: end at once, with a message, if an invariant is broken",
             &options->check_invariants});
@@ -90,8 +91,15 @@ std::optional<int> ParsePagerOptions(int argc, const char* const argv[],
       "Examples:\n"
       "  pageliftd &\n"
       "  pageliftd --control /run/user/1000/pagelift.sock "
-      "--log-file /var/log/pageliftd.log\n");
-  return line.ParseOrExitCode(argc, argv);
+      "--log-file /var/log/pageliftd.log\n"
+      "  pageliftd --accept-migrations 10.0.0.3:7078 --migration-tls "
+      "/etc/pagelift/tls\n");
+  if (std::optional<int> exit_code = line.ParseOrExitCode(argc, argv)) {
+    return exit_code;
+  }
+  const absl::Status fits = CheckReceiverOptions(options->receiver);
+  if (!fits.ok()) return line.Complain(std::string(fits.message()));
+  return std::nullopt;
 }
 
 }  // namespace pagelift

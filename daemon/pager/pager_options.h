@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "daemon/migration/incoming/receiver_options.h"
 #include "daemon/pager/event_loop/event_loop.h"
 #include "daemon/pager/session/session_limits.h"
 #include "lib/base/log.h"
@@ -29,6 +30,7 @@ struct PagerOptions {
   SessionLimits limits;
   Compression compression = Compression::kAuto;
   SandboxMode sandbox = SandboxMode::kOn;
+  ReceiverOptions receiver;
   LogLevel log_level = LogLevel::kInfo;
   std::string log_file;  // Empty: stderr.
   // Only tells whether we can go on with what a daemon of these versions has

@@ -16,6 +16,10 @@ namespace pagelift {
 absl::Status WriteRecord(const std::string& directory, const std::string& name,
                          const google::protobuf::MessageLite& record);
 
+// The same for what is of use only as long as this host is up: not on the disk.
+absl::Status WriteNote(const std::string& directory, const std::string& name,
+                       const google::protobuf::MessageLite& note);
+
 // Whether there is one. kDataLoss: it is no such message.
 absl::StatusOr<bool> ReadRecordInto(const std::string& directory,
                                     const std::string& name,

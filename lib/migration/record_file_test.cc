@@ -27,6 +27,20 @@ TEST(RecordFileTest, WhatIsWrittenIsRead) {
   EXPECT_EQ(found->state(), "resumed");
 }
 
+TEST(RecordFileTest, ANoteIsReadLikewise) {
+  const TempDir dir;
+  v1::SourceDescriptors note;
+  note.set_leash(7);
+  ASSERT_OK(WriteNote(dir.path(), "descriptors", note));
+  note.set_leash(8);
+  ASSERT_OK(WriteNote(dir.path(), "descriptors", note));
+  ASSERT_OK_AND_ASSIGN(const auto found, ReadRecord<v1::SourceDescriptors>(
+                                             dir.path(), "descriptors"));
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->leash(), 8);
+  EXPECT_FALSE(WriteNote(dir.Join("none"), "descriptors", note).ok());
+}
+
 TEST(RecordFileTest, NoneIsNoError) {
   const TempDir dir;
   ASSERT_OK_AND_ASSIGN(const auto found,

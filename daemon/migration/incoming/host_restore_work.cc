@@ -1,0 +1,186 @@
+#include "daemon/migration/incoming/host_restore_work.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "lib/base/read_file.h"
+#include "lib/base/replace_file.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/sys_error.h"
+#include "lib/base/unique_fd.h"
+
+namespace pagelift {
+namespace {
+
+constexpr char kImages[] = "images";
+constexpr char kHold[] = "hold";
+constexpr char kWork[] = "work";
+constexpr char kSession[] = "session";
+
+constexpr absl::Duration kRestorePatience = absl::Seconds(120);
+constexpr absl::Duration kLetGoPatience = absl::Seconds(30);
+constexpr absl::Duration kCleanUpPatience = absl::Seconds(30);
+
+absl::Status Remove(const std::string& path) {
+  std::error_code error;
+  std::filesystem::remove_all(path, error);
+  if (error) return SysErrorOf(error.value(), "remove ", path);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+HeldRestore::Options HostRestoreWork::HoldOptions() const {
+  HeldRestore::Options options;
+  options.criu = options_.criu;
+  options.images = In(kImages);
+  options.work_dir = In(kWork);
+  return options;
+}
+
+absl::StatusOr<HeldRestore> HostRestoreWork::Adopt() const {
+  return HeldRestore::Adopt(In(kHold), HoldOptions());
+}
+
+absl::StatusOr<DaemonClient*> HostRestoreWork::Daemon() {
+  if (!daemon_.has_value()) {
+    ASSIGN_OR_RETURN(DaemonClient client,
+                     DaemonClient::Connect(options_.control));
+    daemon_.emplace(std::move(client));
+  }
+  return &*daemon_;
+}
+
+absl::Status HostRestoreWork::OpenSession(const v1::RestoreRequest& request) {
+  v1::OpenSessionRequest open;
+  const bool tls = !options_.tls.empty();
+  std::string source =
+      absl::StrCat(tls ? "grpcs://" : "grpc://", request.page_server(), "/",
+                   request.image(), "?");
+  if (tls) {
+    absl::StrAppend(&source, "tls=", options_.tls);
+    if (!request.certified_as().empty()) {
+      absl::StrAppend(&source, "&name=", request.certified_as());
+    }
+  } else {
+    absl::StrAppend(&source, "insecure");
+  }
+  open.set_source(source);
+  open.set_work_dir(In(kWork));
+  open.set_expected_content_id(request.content_id());
+  open.set_prefetch(request.prefetch());
+  open.set_when_unavailable(request.when_unavailable());
+  open.set_unavailable_after_ms(request.unavailable_after_ms());
+  absl::MutexLock lock(&mu_);
+  ASSIGN_OR_RETURN(DaemonClient * daemon, Daemon());
+  ASSIGN_OR_RETURN(const v1::OpenSessionResponse opened,
+                   daemon->OpenSession(open));
+  const UniqueFd directory(
+      ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.valid()) return SysError("open ", directory_);
+  return ReplaceFile(directory.get(), kSession, opened.session());
+}
+
+std::optional<v1::SessionStatus> HostRestoreWork::Session() {
+  const absl::StatusOr<std::string> name = ReadFile(In(kSession));
+  if (!name.ok()) return std::nullopt;
+  absl::MutexLock lock(&mu_);
+  const absl::StatusOr<DaemonClient*> daemon = Daemon();
+  if (!daemon.ok()) return std::nullopt;
+  absl::StatusOr<v1::SessionStatus> status = (*daemon)->GetSession(*name);
+  if (!status.ok()) return std::nullopt;
+  return *std::move(status);
+}
+
+absl::Status HostRestoreWork::Restore(const v1::RestoreRequest& request) {
+  // CRIU's log of an earlier try would explain nothing.
+  RETURN_IF_ERROR(Remove(In(kWork)));
+  if (mkdir(In(kWork).c_str(), 0700) != 0) return SysError("make ", In(kWork));
+  RETURN_IF_ERROR(OpenSession(request));
+  const absl::Status restored = RestoreInto(request);
+  if (restored.ok()) return restored;
+  // What the pager had against it explains more than criu's broken pipe.
+  const std::optional<v1::SessionStatus> session = Session();
+  if (!session.has_value() || session->trouble().empty()) return restored;
+  return absl::Status(restored.code(),
+                      absl::StrCat("the pager: ", session->trouble(), "; ",
+                                   restored.message()));
+}
+
+absl::Status HostRestoreWork::RestoreInto(const v1::RestoreRequest& request) {
+  HeldRestore::Options options = HoldOptions();
+  options.criu_options.assign(request.criu_options().begin(),
+                              request.criu_options().end());
+  ASSIGN_OR_RETURN(HeldRestore hold,
+                   HeldRestore::Start(In(kHold), std::move(options)));
+  return hold.WaitHeld(absl::Now() + kRestorePatience);
+}
+
+absl::Status HostRestoreWork::LetGo() {
+  ASSIGN_OR_RETURN(HeldRestore hold, Adopt());
+  RETURN_IF_ERROR(hold.LetGo());
+  return hold.WaitRunning(absl::Now() + kLetGoPatience);
+}
+
+absl::StatusOr<RestoreFound> HostRestoreWork::Look() {
+  ASSIGN_OR_RETURN(const HeldRestore hold, Adopt());
+  switch (hold.state()) {
+    case HeldRestoreState::kStarting:
+      return RestoreFound::kNoneHasRun;
+    case HeldRestoreState::kHeld:
+    case HeldRestoreState::kLetGo:
+      return RestoreFound::kHeld;
+    case HeldRestoreState::kRunning:
+      return RestoreFound::kRuns;
+    case HeldRestoreState::kGone:
+      break;
+  }
+  return hold.NothingHasRun() ? RestoreFound::kNoneHasRun
+                              : RestoreFound::kNothing;
+}
+
+absl::Status HostRestoreWork::CleanUp() {
+  ASSIGN_OR_RETURN(HeldRestore hold, Adopt());
+  RETURN_IF_ERROR(hold.Abort(absl::Now() + kCleanUpPatience));
+  const absl::StatusOr<std::string> session = ReadFile(In(kSession));
+  if (session.ok()) {
+    // One whose targets have ended fails by itself, and is not to be cancelled.
+    absl::MutexLock lock(&mu_);
+    const absl::StatusOr<DaemonClient*> daemon = Daemon();
+    if (daemon.ok()) (*daemon)->CancelSession(*session).IgnoreError();
+  }
+  return Remove(In(kHold));
+}
+
+absl::Status HostRestoreWork::Forget() {
+  for (const char* name : {kImages, kWork, kHold}) {
+    RETURN_IF_ERROR(Remove(In(name)));
+  }
+  return absl::OkStatus();
+}
+
+bool HostRestoreWork::MayBeLost() {
+  const absl::StatusOr<HeldRestore> hold = Adopt();
+  return !hold.ok() || hold->state() != HeldRestoreState::kHeld;
+}
+
+void HostRestoreWork::Describe(v1::GetMigrationResponse* response) {
+  const std::optional<v1::SessionStatus> session = Session();
+  if (!session.has_value()) return;
+  response->set_session_state(session->state());
+  response->set_pages_total(session->pages_total());
+  response->set_pages_missing(session->pages_missing());
+  response->set_pages_lost(session->pages_lost());
+  response->set_faults(session->faults());
+  response->set_bytes_received(session->bytes_received());
+  response->set_fault_p50_us(session->fault_latency().p50_us());
+  response->set_fault_p99_us(session->fault_latency().p99_us());
+}
+
+}  // namespace pagelift

@@ -1,0 +1,438 @@
+#include "daemon/migration/outgoing/host_source_work.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "daemon/migration/outgoing/tree_needs.h"
+#include "daemon/migration/parked/frozen_tree_proto.h"
+#include "daemon/migration/wire/shipped_images.h"
+#include "lib/base/log.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/sys_error.h"
+#include "lib/image/checkpoint_image.h"
+#include "lib/migration/destination_protocol.h"
+#include "lib/migration/record_file.h"
+#include "lib/transport/endpoint.h"
+#include "lib/transport/image_access.h"
+
+namespace pagelift {
+namespace {
+
+constexpr absl::Duration kParkPatience = absl::Seconds(60);
+constexpr absl::Duration kFinishPatience = absl::Seconds(30);
+constexpr absl::Duration kKillPatience = absl::Seconds(30);
+// How often the destination is asked how far it is.
+constexpr absl::Duration kLook = absl::Milliseconds(50);
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<HostSourceWork>> HostSourceWork::Open(
+    const v1::MigrationPlan& plan, MigrationPlace place,
+    const ProcessName& guard) {
+  std::shared_ptr<TlsCredentials> client_tls;
+  std::shared_ptr<TlsCredentials> server_tls;
+  if (plan.tls()) {
+    ASSIGN_OR_RETURN(client_tls,
+                     TlsCredentials::Load(plan.tls_directory(),
+                                          TlsCredentials::End::kClient));
+    ASSIGN_OR_RETURN(server_tls,
+                     TlsCredentials::Load(plan.tls_directory(),
+                                          TlsCredentials::End::kServer));
+  }
+  UniqueFd cancel(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!cancel.valid()) return SysError("eventfd");
+  std::unique_ptr<HostSourceWork> work(
+      new HostSourceWork(plan, std::move(place), guard, std::move(client_tls),
+                         std::move(server_tls), std::move(cancel)));
+  RETURN_IF_ERROR(work->Adopt());
+  return work;
+}
+
+HostSourceWork::HostSourceWork(const v1::MigrationPlan& plan,
+                               MigrationPlace place, const ProcessName& guard,
+                               std::shared_ptr<TlsCredentials> client_tls,
+                               std::shared_ptr<TlsCredentials> server_tls,
+                               UniqueFd cancel)
+    : plan_(plan),
+      place_(std::move(place)),
+      guard_(guard),
+      server_tls_(std::move(server_tls)),
+      cancel_(std::move(cancel)),
+      client_(client_tls == nullptr ? Endpoint(plan.destination())
+                                    : Endpoint(plan.destination(), client_tls,
+                                               plan.server_name()),
+              plan.id()),
+      catalog_(plan.id()) {
+  note_.set_leash(-1);
+  note_.set_spool(-1);
+}
+
+HostSourceWork::~HostSourceWork() {
+  spooling_.reset();
+  server_.reset();
+}
+
+// --- What the next worker needs ----------------------------------------------
+
+absl::Status HostSourceWork::Note() {
+  *note_.mutable_guard() = ToProto(guard_);
+  return WriteNote(place_.directory, MigrationPlace::kDescriptors, note_);
+}
+
+absl::Status HostSourceWork::Adopt() {
+  ASSIGN_OR_RETURN(
+      const std::optional<v1::SourceRecord> record,
+      ReadRecord<v1::SourceRecord>(place_.directory, MigrationPlace::kRecord));
+  if (!record.has_value()) return absl::OkStatus();
+  {
+    absl::MutexLock lock(&mu_);
+    listens_on_ = record->listens_on();
+  }
+  ASSIGN_OR_RETURN(const std::optional<v1::SourceDescriptors> noted,
+                   ReadRecord<v1::SourceDescriptors>(
+                       place_.directory, MigrationPlace::kDescriptors));
+  if (noted.has_value()) note_ = *noted;
+  const bool same_guard =
+      noted.has_value() && FromProto(noted->guard()) == guard_;
+  const auto& tasks = note_.tasks_size() > 0 ? note_.tasks() : record->tasks();
+  if (same_guard) {
+    if (absl::StatusOr<CriuLeash> leash = CriuLeash::Adopt(note_.leash());
+        leash.ok()) {
+      leash_.emplace(*std::move(leash));
+    }
+    if (absl::StatusOr<ParkedDump> dump =
+            ParkedDump::Adopt(place_.images(), FromProto(note_.criu()));
+        dump.ok()) {
+      dump_.emplace(*std::move(dump));
+    }
+    tree_ = std::make_shared<FrozenTree>(AdoptTree(tasks));
+  } else {
+    note_.set_leash(-1);
+    note_.set_spool(-1);
+    tree_ = std::make_shared<FrozenTree>(ReopenTree(tasks));
+  }
+  if (record->state() == ToString(SourceRecorded::kPlanned) ||
+      record->state() == ToString(SourceRecorded::kAborted) ||
+      record->state() == ToString(SourceRecorded::kReleased)) {
+    return absl::OkStatus();
+  }
+  absl::Status opened = OpenImages();
+  if (!opened.ok() && record->state() == ToString(SourceRecorded::kSpooled)) {
+    // Perhaps nobody needs them any more: the destination knows.
+    LOG(Error) << "migration " << plan_.id() << ": " << opened.message();
+    return absl::OkStatus();
+  }
+  return opened;
+}
+
+void HostSourceWork::AddTo(v1::SourceRecord* record) {
+  if (tree_ != nullptr) *record->mutable_tasks() = ToProto(*tree_);
+  absl::MutexLock lock(&mu_);
+  record->set_listens_on(listens_on_);
+}
+
+absl::Status HostSourceWork::Forget() {
+  std::error_code error;
+  std::filesystem::remove_all(place_.images(), error);
+  if (error) return SysErrorOf(error.value(), "remove ", place_.images());
+  if (plan_.spool_directory().empty()) return absl::OkStatus();
+  std::filesystem::remove_all(
+      absl::StrCat(plan_.spool_directory(), "/", plan_.id()), error);
+  if (error) return SysErrorOf(error.value(), "remove the spool");
+  return absl::OkStatus();
+}
+
+// --- Steps -------------------------------------------------------------------
+
+absl::Status HostSourceWork::Do(SourceStep step) {
+  // What was broken off before is not this.
+  eventfd_t ignored;
+  eventfd_read(cancel_.get(), &ignored);
+  switch (step) {
+    case SourceStep::kPrepare:
+      return Prepare();
+    case SourceStep::kPark:
+      return Park();
+    case SourceStep::kShip:
+      return Ship();
+    case SourceStep::kRestore:
+      return Restore();
+    case SourceStep::kFence:
+      return Fence();
+    case SourceStep::kCommit:
+      return Commit();
+    case SourceStep::kSpool:
+      return SpoolAll();
+    case SourceStep::kAwaitDrained:
+      return AwaitDrained();
+    case SourceStep::kRelease:
+      return client_.Release(absl::InfiniteDuration());
+    case SourceStep::kLetGo:
+      return LetGo();
+    case SourceStep::kAbortThere:
+      return client_.Abort("the source aborted", Patience());
+    default:
+      return absl::InternalError(
+          absl::StrCat("not to be done: ", ToString(step)));
+  }
+}
+
+void HostSourceWork::Cancel() {
+  eventfd_write(cancel_.get(), 1);
+  client_.Cancel();
+}
+
+absl::Duration HostSourceWork::Patience() const {
+  return absl::Milliseconds(plan_.give_up_after_ms());
+}
+
+absl::Status HostSourceWork::Pause(absl::Duration time) {
+  pollfd waiting = {cancel_.get(), POLLIN, 0};
+  const int ready =
+      poll(&waiting, 1, static_cast<int>(absl::ToInt64Milliseconds(time)));
+  return ready > 0 ? absl::CancelledError("cancelled") : absl::OkStatus();
+}
+
+absl::Status HostSourceWork::Prepare() {
+  ASSIGN_OR_RETURN(const ProcessName root, NameOfProcess(plan_.pid()));
+  if (root.start_ticks != plan_.start_ticks()) {
+    return absl::NotFoundError(absl::StrCat("process ", plan_.pid(),
+                                            " has ended, and its number is "
+                                            "another one's now"));
+  }
+  ASSIGN_OR_RETURN(v1::PrepareRequest needs,
+                   TreeNeeds(plan_.pid(), plan_.criu()));
+  const std::vector<std::string> obstacles =
+      ObstaclesHere(plan_.pid(), needs, plan_.keep_in_memory());
+  if (!obstacles.empty()) {
+    return absl::FailedPreconditionError(absl::StrJoin(obstacles, "; "));
+  }
+  RETURN_IF_ERROR(StartServing());
+  return client_.Prepare(std::move(needs), Patience()).status();
+}
+
+absl::Status HostSourceWork::StartServing() {
+  if (server_ != nullptr) return absl::OkStatus();
+  PageServer::Options options;
+  options.tls = server_tls_;
+  std::string address;
+  {
+    absl::MutexLock lock(&mu_);
+    address = listens_on_.empty() ? plan_.listen() : listens_on_;
+  }
+  ASSIGN_OR_RETURN(server_, PageServer::Start(address, ImageAccess(catalog_),
+                                              std::move(options)));
+  absl::MutexLock lock(&mu_);
+  listens_on_ = server_->address();
+  return absl::OkStatus();
+}
+
+absl::Status HostSourceWork::Park() {
+  if (mkdir(place_.images().c_str(), 0700) != 0) {
+    return SysError("make ", place_.images());
+  }
+  ASSIGN_OR_RETURN(CriuLeash::Pair pair, CriuLeash::Make());
+  leash_.emplace(std::move(pair.leash));
+  note_.set_leash(leash_->fd());
+  RETURN_IF_ERROR(Note());
+  ASSIGN_OR_RETURN(ParkedDump dump,
+                   ParkedDump::Start({plan_.criu(),
+                                      plan_.pid(),
+                                      place_.images(),
+                                      {plan_.criu_options().begin(),
+                                       plan_.criu_options().end()}},
+                                     std::move(pair.for_criu)));
+  dump_.emplace(std::move(dump));
+  *note_.mutable_criu() = ToProto(dump_->criu());
+  RETURN_IF_ERROR(Note());
+  RETURN_IF_ERROR(
+      dump_->WaitUntilParked(*leash_, kParkPatience, cancel_.get()));
+  ASSIGN_OR_RETURN(FrozenTree tree,
+                   FrozenTree::Open(place_.images(), plan_.pid()));
+  tree_ = std::make_shared<FrozenTree>(std::move(tree));
+  *note_.mutable_tasks() = ToProto(*tree_);
+  RETURN_IF_ERROR(Note());
+  return OpenImages();
+}
+
+absl::Status HostSourceWork::OpenImages() {
+  ASSIGN_OR_RETURN(
+      const std::shared_ptr<const CheckpointImage> image,
+      CheckpointImage::Open(place_.images(), OpenMode::kLayoutOnly));
+  const ImageDescription& description = image->description();
+  ASSIGN_OR_RETURN(spool_, OpenSpool(description));
+  ASSIGN_OR_RETURN(TreePages pages, TreePages::Of(description, *tree_));
+  pages_ = std::make_unique<TreePages>(std::move(pages));
+  catalog_.Put(
+      std::make_shared<ParkedStore>(description, pages_.get(), *spool_));
+  absl::MutexLock lock(&mu_);
+  page_count_ = description.page_count;
+  content_id_ = description.content_id;
+  spool_to_tell_of_ = spool_;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Spool>> HostSourceWork::OpenSpool(
+    const ImageDescription& description) {
+  if (plan_.spool_directory().empty()) {
+    absl::StatusOr<std::unique_ptr<Spool>> adopted =
+        Spool::Adopt(note_.spool(), description);
+    if (!absl::IsNotFound(adopted.status())) return adopted;
+    return Spool::MakeInMemory(description);
+  }
+  const std::string directory =
+      absl::StrCat(plan_.spool_directory(), "/", plan_.id());
+  std::error_code error;
+  std::filesystem::create_directories(directory, error);
+  if (error) return SysErrorOf(error.value(), "make ", directory);
+  absl::StatusOr<std::unique_ptr<Spool>> opened =
+      Spool::OpenFile(directory, description);
+  if (!absl::IsNotFound(opened.status())) return opened;
+  return Spool::MakeInFile(directory, description);
+}
+
+absl::Status HostSourceWork::Ship() {
+  return client_.ShipImages(
+      [this] { return PartsOfImages(plan_.id(), place_.images()); },
+      Patience());
+}
+
+absl::Status HostSourceWork::Restore() {
+  v1::RestoreRequest request;
+  {
+    absl::MutexLock lock(&mu_);
+    // Where we are as the destination sees it, unless we are told.
+    const size_t colon = listens_on_.rfind(':');
+    const bool anywhere = plan_.listen().empty() ||
+                          listens_on_.substr(0, colon) == "0.0.0.0" ||
+                          listens_on_.substr(0, colon) == "[::]";
+    request.set_page_server(anywhere ? listens_on_.substr(colon) : listens_on_);
+    request.set_content_id(content_id_);
+  }
+  request.set_image(plan_.id());
+  request.set_certified_as(plan_.certified_as());
+  request.set_prefetch(plan_.prefetch());
+  request.set_when_unavailable(plan_.when_unavailable());
+  request.set_unavailable_after_ms(plan_.unavailable_after_ms());
+  *request.mutable_criu_options() = plan_.restore_options();
+  return client_.Restore(std::move(request), Patience());
+}
+
+absl::Status HostSourceWork::Fence() {
+  note_.set_fenced(true);
+  RETURN_IF_ERROR(Note());
+  return tree_->Fence();
+}
+
+absl::Status HostSourceWork::Commit() {
+  RETURN_IF_ERROR(StartServing());
+  return client_.Commit(absl::InfiniteDuration());
+}
+
+absl::StatusOr<v1::GetMigrationResponse> HostSourceWork::Ask() {
+  ASSIGN_OR_RETURN(v1::GetMigrationResponse response, client_.GetMigration());
+  absl::MutexLock lock(&mu_);
+  destination_ = response;
+  return response;
+}
+
+absl::StatusOr<bool> HostSourceWork::IsDrained() {
+  const absl::StatusOr<v1::GetMigrationResponse> response = Ask();
+  if (absl::IsUnavailable(response.status())) return false;
+  RETURN_IF_ERROR(response.status());
+  return response->state() == ToString(DestinationRecorded::kReleased) ||
+         response->session_state() == "complete";
+}
+
+absl::Status HostSourceWork::EndTree() {
+  if (leash_.has_value() && dump_.has_value()) {
+    // CRIU does more than kill: it takes away what it has made for the dump.
+    const absl::Status told = leash_->Finish(kFinishPatience);
+    if (told.ok()) {
+      dump_->WaitUntilEnded(kFinishPatience).status().IgnoreError();
+    } else {
+      LOG(Warning) << "criu dump: " << told.message();
+    }
+    leash_->Reset();
+    leash_.reset();
+  }
+  return tree_->Kill(kKillPatience);
+}
+
+absl::Status HostSourceWork::GoOnSpooling() {
+  if (spooling_ == nullptr) {
+    spooling_ =
+        std::make_unique<Spooling>(*pages_, *spool_, [this](absl::Status done) {
+          absl::MutexLock lock(&mu_);
+          spooled_ = std::move(done);
+        });
+  }
+  std::optional<absl::Status> spooled;
+  {
+    absl::MutexLock lock(&mu_);
+    spooled = std::exchange(spooled_, std::nullopt);
+  }
+  if (!spooled.has_value()) return absl::OkStatus();
+  spooling_.reset();
+  return *spooled;
+}
+
+absl::Status HostSourceWork::SpoolAll() {
+  RETURN_IF_ERROR(StartServing());
+  while (!spool_->complete()) {
+    ASSIGN_OR_RETURN(const bool is_drained, IsDrained());
+    if (is_drained) break;
+    if (WantsSpool()) RETURN_IF_ERROR(GoOnSpooling());
+    if (!spool_->complete()) RETURN_IF_ERROR(Pause(kLook));
+  }
+  spooling_.reset();
+  if (plan_.keep_in_memory()) note_.set_spool(spool_->fd());
+  RETURN_IF_ERROR(Note());
+  return EndTree();
+}
+
+absl::Status HostSourceWork::AwaitDrained() {
+  RETURN_IF_ERROR(StartServing());
+  while (true) {
+    ASSIGN_OR_RETURN(const bool is_drained, IsDrained());
+    if (is_drained) return absl::OkStatus();
+    RETURN_IF_ERROR(Pause(kLook));
+  }
+}
+
+absl::Status HostSourceWork::LetGo() {
+  if (dump_.has_value() && leash_.has_value()) {
+    dump_->Abandon(*leash_);
+    dump_.reset();
+  }
+  if (leash_.has_value()) leash_->Reset();
+  leash_.reset();
+  if (note_.fenced() && tree_ != nullptr) {
+    RETURN_IF_ERROR(tree_->Unfence());
+    note_.set_fenced(false);
+  }
+  note_.set_leash(-1);
+  return Note();
+}
+
+void HostSourceWork::Describe(v1::MigrationProgress* progress) {
+  absl::MutexLock lock(&mu_);
+  progress->set_pages_total(page_count_.raw());
+  if (spool_to_tell_of_ != nullptr) {
+    progress->set_pages_spooled(spool_to_tell_of_->has().raw());
+  }
+  *progress->mutable_destination() = destination_;
+}
+
+}  // namespace pagelift

@@ -1,0 +1,136 @@
+#include "daemon/migration/outgoing/run_migration.h"
+
+#include <unistd.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "daemon/migration/outgoing/host_source_work.h"
+#include "daemon/migration/outgoing/migration_place.h"
+#include "daemon/migration/outgoing/outgoing_migration.h"
+#include "daemon/migration/outgoing/progress_service.h"
+#include "daemon/pager/control/control_door.h"
+#include "grpcpp/grpcpp.h"
+#include "lib/base/command_line.h"
+#include "lib/base/log.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/sys_error.h"
+#include "lib/migration/record_file.h"
+#include "lib/process/guard.h"
+#include "lib/process/process_name.h"
+#include "lib/process/service.h"
+#include "lib/transport/grpc_lifetime.h"
+#include "lib/transport/grpc_log.h"
+#include "pagelift/v1/migration_record.pb.h"
+
+namespace pagelift {
+namespace {
+
+// So long whoever watches may take to learn how it ended.
+constexpr absl::Duration kLinger = absl::Seconds(3);
+// How often we look whether we are to stop.
+constexpr absl::Duration kLook = absl::Milliseconds(200);
+
+struct Options {
+  MigrationPlace place;
+  int ready_fd = -1;
+};
+
+std::optional<int> ParseOptions(int argc, const char* const argv[],
+                                Options* options) {
+  CommandLine line("pagelift-server migrate",
+                   "Carries out one migration; started by `pagelift migrate`.");
+  line.AddPositional({"DIR", "where its plan is", &options->place.directory});
+  line.Add({"ready-fd", 0, "N",
+            "write a newline to this descriptor, and close it, when it can be "
+            "asked how far it is",
+            &options->ready_fd});
+  return line.ParseOrExitCode(argc, argv);
+}
+
+// Until it is done. kCancelled: we are to stop, and somebody else may go on.
+absl::Status Await(OutgoingMigration& migration, StopSignals& signals) {
+  while (!migration.WaitUntilDone(kLook)) {
+    if (!signals.Wait(absl::ZeroDuration()).has_value()) continue;
+    // Where it can, it stays here.
+    if (!migration.Abort("the server of the migration was told to end").ok()) {
+      return absl::CancelledError(
+          "told to end: `pagelift migrate --resume` goes on");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Serve(const Options& options, const GuardedLife& life,
+                   StopSignals& signals) {
+  RouteGrpcLog();
+  KeepGrpcToTheEnd();
+  const MigrationPlace& place = options.place;
+  ASSIGN_OR_RETURN(
+      const std::optional<v1::MigrationPlan> plan,
+      ReadRecord<v1::MigrationPlan>(place.directory, MigrationPlace::kPlan));
+  if (!plan.has_value()) {
+    return absl::NotFoundError(
+        absl::StrCat(place.directory, " has no plan of a migration"));
+  }
+  ASSIGN_OR_RETURN(const ProcessName guard, NameOfProcess(life.guard));
+  ASSIGN_OR_RETURN(std::unique_ptr<HostSourceWork> work,
+                   HostSourceWork::Open(*plan, place, guard));
+  HostSourceWork& host = *work;
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<OutgoingMigration> migration,
+      OutgoingMigration::Open(plan->id(), place.directory, std::move(work)));
+  ProgressService service(*migration);
+  grpc::ServerBuilder builder;
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr) return absl::InternalError("cannot start a server");
+  ASSIGN_OR_RETURN(const FdListener listener,
+                   ControlDoor::Listen(place.socket(), UniqueFd()));
+  ASSIGN_OR_RETURN(const std::unique_ptr<ControlDoor> door,
+                   ControlDoor::Open(listener, *server));
+  if (life.number == 0) RETURN_IF_ERROR(TellReady(options.ready_fd, '\n'));
+  RETURN_IF_ERROR(Await(*migration, signals));
+  const v1::MigrationProgress result = migration->Describe();
+  RETURN_IF_ERROR(
+      WriteRecord(place.directory, MigrationPlace::kResult, result));
+  RETURN_IF_ERROR(host.Forget());
+  service.WaitUntilEndWasTold(kLinger);
+  return absl::OkStatus();
+}
+
+// What those before this one have left open for it.
+std::vector<int> ToKeep(const std::string& directory) {
+  std::vector<int> keep;
+  const auto noted = ReadRecord<v1::SourceDescriptors>(
+      directory, MigrationPlace::kDescriptors);
+  if (!noted.ok() || !noted->has_value()) return keep;
+  keep = {(*noted)->leash(), (*noted)->spool()};
+  for (const v1::FrozenTask& task : (*noted)->tasks()) {
+    keep.insert(keep.end(), {task.pidfd(), task.memory_fd()});
+  }
+  return keep;
+}
+
+}  // namespace
+
+int RunMigration(int argc, char* argv[]) {
+  Options options;
+  if (std::optional<int> exit_code = ParseOptions(argc, argv, &options)) {
+    return *exit_code;
+  }
+  return RunGuarded("pagelift-guard", [&](const GuardedLife& life) {
+    if (life.number > 0) CloseAllBut(ToKeep(options.place.directory));
+    return RunService(
+        "pagelift-server migrate", {options.place.log()},
+        [&](StopSignals& signals) { return Serve(options, life, signals); });
+  });
+}
+
+}  // namespace pagelift

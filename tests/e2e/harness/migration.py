@@ -1,0 +1,193 @@
+"""Two hosts that take migrations, and a program that is moved between them."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import tools
+from .namespaces import FIRST_TARGET_PID, Failed, Host, Process
+from .scene import Scene
+from .waiting import PATIENCE_SECONDS, nothing, wait_until
+from .workers import HOLDER, WORKER
+
+_PORT = 7078
+# As the kernel calls them.
+GUARD = "pagelift-guard"
+RECEIVER = "pagelift-recv"
+SERVER = "pagelift-server"
+CRIU = "criu"
+
+
+@dataclass
+class Station:
+    """A host with a pageliftd that takes migrations."""
+
+    host: Host
+    folder: Path
+    daemon: Process | None = None
+    runs: int = 0
+
+    @property
+    def address(self) -> str:
+        return f"{self.host.address}:{_PORT}"
+
+    @property
+    def control(self) -> Path:
+        return self.folder / "control" / "socket"
+
+    @property
+    def incoming(self) -> Path:
+        return self.folder / "incoming"
+
+    @property
+    def migrations(self) -> Path:
+        return self.folder / "migrations"
+
+    def start_daemon(self) -> None:
+        """Returns when it takes migrations and opens sessions."""
+        ready_read, ready_write = os.pipe()
+        try:
+            self.daemon = self.host.start(
+                "pageliftd",
+                [*tools.sandboxed("pageliftd"), "--control", self.control,
+                 "--accept-migrations", self.address, "--migration-insecure",
+                 "--migration-state", self.incoming, "--migration-criu",
+                 tools.criu(), "--log-file", self.folder / "pageliftd.log",
+                 "--ready-fd", str(ready_write), "--check-invariants"],
+                self.folder / "pageliftd-output.log", pass_fds=[ready_write])
+            os.close(ready_write)
+            if os.read(ready_read, 1) != b"\n":
+                raise Failed("pageliftd did not start; its output is in "
+                             f"{self.folder / 'pageliftd-output.log'}")
+        finally:
+            os.close(ready_read)
+
+    def processes(self, comm: str) -> list[int]:
+        """Pids, out here, of the processes of that name in this host."""
+        return self.host.pids_out_here(comm)
+
+    def kill(self, comm: str) -> bool:
+        """SIGKILL to all of that name; whether there were any."""
+        pids = self.processes(comm)
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(pids)
+
+
+@dataclass
+class Migration:
+    """A `pagelift migrate` under way."""
+
+    command: Process
+    output: Path
+    source: Station
+    destination: Station
+
+    def lines(self) -> list[dict]:
+        """What it has told so far."""
+        if not self.output.exists():
+            return []
+        return [json.loads(line) for line in
+                self.output.read_text().splitlines() if line.startswith("{")]
+
+    @property
+    def id(self) -> str:
+        """Once it is planned."""
+        known = [path.name for path in self.source.migrations.glob("*")
+                 if (path / "plan").exists()]
+        if not known:
+            return ""
+        return max(known, key=lambda name: (
+            self.source.migrations / name / "plan").stat().st_mtime_ns)
+
+    def wait(self, code: int = 0) -> dict:
+        """Waits for its end; gives the last that it has told."""
+        wait_until("pagelift migrate ending",
+                   lambda: self.command.exit_code() is not None,
+                   PATIENCE_SECONDS)
+        told = self.lines()
+        if self.command.exit_code() != code:
+            raise Failed(f"pagelift migrate exited with "
+                         f"{self.command.exit_code()}, not {code}: "
+                         f"{self.command.log.read_text()[-2000:]}")
+        return told[-1] if told else {}
+
+    def wait_for_state(self, *states: str) -> dict:
+        """Waits until it tells of one of them."""
+
+        def found() -> dict | None:
+            return next((line for line in self.lines()
+                         if line["state"] in states), None)
+
+        def ended() -> None:
+            if self.command.exit_code() is not None and not found():
+                raise Failed(f"ended without being {' or '.join(states)}: "
+                             f"{self.command.log.read_text()[-2000:]}")
+
+        return wait_until(f"a migration {' or '.join(states)}", found,
+                          PATIENCE_SECONDS, ended)
+
+
+@dataclass
+class Stage:
+    """Two stations. Which one is the source changes with each migration."""
+
+    scene: Scene
+    left: Station
+    right: Station
+    migrations: list[Migration] = field(default_factory=list)
+
+    def migrate(self, source: Station, destination: Station,
+                *options: str | Path,
+                pid: int = FIRST_TARGET_PID) -> Migration:
+        source.runs += 1
+        output = source.folder / f"migrate-{source.runs}.log"
+        command = source.host.start(
+            "pagelift migrate",
+            [tools.pagelift("pagelift"), "migrate", "--pid", str(pid), "--to",
+             destination.address, "--insecure", "--json", "--state",
+             source.migrations, "--criu", tools.criu(), *options], output)
+        migration = Migration(command, output, source, destination)
+        self.migrations.append(migration)
+        return migration
+
+
+@contextlib.contextmanager
+def stage(name: str, keep: bool = False) -> Iterator[Stage]:
+    """Both stations at work."""
+    with Scene(name, keep) as scene:
+        left = Station(scene.source, scene.make_folder("left"))
+        right = Station(scene.destination, scene.make_folder("right"))
+        try:
+            for station in (left, right):
+                station.folder.chmod(0o700)
+                station.start_daemon()
+            yield Stage(scene, left, right)
+        except BaseException:
+            print(scene.telling_log_lines())
+            print(f"everything is in {scene.folder}", flush=True)
+            raise
+
+
+def running(station: Station, comm: str) -> int:
+    """How many live processes of that name there are that are not stopped: T
+    by a signal, t by who traces it, or held where CRIU has restored them."""
+    count = 0
+    for pid in station.processes(comm):
+        with contextlib.suppress(OSError):
+            stat = Path(f"/proc/{pid}/stat").read_text()
+            state = stat.rpartition(")")[2].split()[0]
+            status = Path(f"/proc/{pid}/status").read_text()
+            blocked = next(line.split()[1] for line in status.splitlines()
+                           if line.startswith("SigBlk"))
+            # CRIU's restorer blocks all but SIGKILL and SIGSTOP.
+            in_restorer = int(blocked, 16) >> 8 == 0xfffffffffffbfe
+            if state not in "Tt" and not in_restorer:
+                count += 1
+    return count
