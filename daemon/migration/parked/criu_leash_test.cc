@@ -1,21 +1,27 @@
 #include "daemon/migration/parked/criu_leash.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <thread>
 
+#include "daemon/migration/parked/poll_until.h"
 #include "gtest/gtest.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/base/testing/soon.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/unique_fd.h"
+#include "lib/process/pidfd.h"
 #include "lib/transport/criu_message.h"
 
 namespace pagelift {
@@ -77,6 +83,37 @@ TEST_F(CriuLeashTest, IsResetByTheDeathOfItsLastHolder) {
   EXPECT_EQ(errno, EAGAIN);
   kill(child, SIGKILL);
   ASSERT_EQ(waitpid(child, nullptr, 0), child);
+  EXPECT_EQ(Read(), -ECONNRESET);
+}
+
+int WaitForever(void*) {
+  while (true) pause();
+}
+
+TEST_F(CriuLeashTest, OutlivesAWorkerWhoseGuardSharesItsDescriptors) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const UniqueFd from_guard(ends[0]), to_us(ends[1]);
+  const pid_t guard = fork();
+  if (guard == 0) {
+    alignas(16) static std::array<char, 1 << 16> stack;
+    const pid_t started = clone(WaitForever, stack.data() + stack.size(),
+                                CLONE_FILES | SIGCHLD, nullptr);
+    if (write(to_us.get(), &started, sizeof(started)) < 0) _exit(1);
+    while (true) pause();
+  }
+  close(leash_->fd());
+  pid_t pid = -1;
+  ASSERT_EQ(read(from_guard.get(), &pid, sizeof(pid)),
+            static_cast<ssize_t>(sizeof(pid)));
+  ASSERT_OK_AND_ASSIGN(const PidFd worker, PidFd::Open(pid));
+  ASSERT_OK(worker.Kill());
+  EXPECT_TRUE(PollUntil(worker.fd(), POLLIN, MonotonicNow() + kSoon));
+  std::byte byte;
+  EXPECT_EQ(recv(criu_.get(), &byte, 1, MSG_DONTWAIT), -1);
+  EXPECT_EQ(errno, EAGAIN);
+  kill(guard, SIGKILL);
+  ASSERT_EQ(waitpid(guard, nullptr, 0), guard);
   EXPECT_EQ(Read(), -ECONNRESET);
 }
 

@@ -33,7 +33,8 @@ class FrozenTree {
 
   // Sends every process SIGSTOP, which takes effect when CRIU lets go of it,
   // for whatever reason: from now on none executes an instruction before
-  // Unfence(). May be repeated while CRIU holds them.
+  // Unfence(). May be repeated while CRIU holds them: a SIGCONT of somebody
+  // else's (systemd sends one with the SIGTERM of a stop) takes it down.
   //
   // After an error the tree is not fenced, and Unfence() is due. kAborted: CRIU
   // has let go of one before it was sent the signal, so it may have gone on

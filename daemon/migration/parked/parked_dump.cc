@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
@@ -150,11 +152,27 @@ absl::Status ParkedDump::WhyItEnded() {
   return absl::FailedPreconditionError(why);
 }
 
+uint64_t ParkedDump::LogSize() const {
+  struct stat info;
+  const std::string log = absl::StrCat(images_, "/", kLog);
+  return stat(log.c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_size)
+                                       : 0;
+}
+
 void ParkedDump::Abandon(CriuLeash& leash, absl::Duration patience) {
   leash.Reset();
-  if (!absl::IsDeadlineExceeded(WaitUntilEnded(patience).status())) return;
+  uint64_t log_size = LogSize();
+  while (absl::IsDeadlineExceeded(WaitUntilEnded(patience).status())) {
+    const uint64_t size = LogSize();
+    if (size == log_size) break;
+    log_size = size;
+  }
+  if (process_.HasExited()) return;
   LOG(Warning) << "criu dump, process " << name_.pid
                << ", does not let its processes go: it is killed";
+  // Its helpers, too, some of which wait for it stopped. They are of the
+  // session that Start() made.
+  if (getpgid(name_.pid) == name_.pid) kill(-name_.pid, SIGKILL);
   (void)process_.Kill();
   (void)WaitUntilEnded(absl::InfiniteDuration());
 }

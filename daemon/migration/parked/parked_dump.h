@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -57,8 +58,9 @@ class ParkedDump {
                                int cancel = -1);
 
   // Resets the leash and waits until CRIU has ended, and so let the tree go on.
-  // One that has not after `patience` is killed: the tree goes on then as well,
-  // but a task that CRIU was just at work in may be spoilt.
+  // One that hangs, and has not even added to its log for `patience`, is
+  // killed: the tree goes on then as well, but a task that CRIU was just at
+  // work in, before it was parked, may die of it.
   void Abandon(CriuLeash& leash, absl::Duration patience = kPatience);
 
   // Its exit code, 128 + N after signal N, or nothing if it has ended but is
@@ -74,6 +76,7 @@ class ParkedDump {
   ParkedDump(std::string images, ProcessName name, PidFd process);
   absl::Status Parked(absl::Duration deadline, int cancel);
   absl::Status WhyItEnded();
+  uint64_t LogSize() const;
 
   std::string images_;
   ProcessName name_;

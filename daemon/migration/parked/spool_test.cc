@@ -1,6 +1,7 @@
 #include "daemon/migration/parked/spool.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -215,6 +217,9 @@ class SmallFilesystem {
  public:
   explicit SmallFilesystem(std::string path) : path_(std::move(path)) {
     EXPECT_EQ(mkdir(path_.c_str(), 0700), 0);
+    // Nobody else sees it, and it goes with the test.
+    EXPECT_EQ(unshare(CLONE_NEWNS), 0);
+    EXPECT_EQ(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
     EXPECT_EQ(mount("none", path_.c_str(), "tmpfs", 0, "size=64k"), 0);
   }
   ~SmallFilesystem() { umount2(path_.c_str(), MNT_DETACH); }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,7 +29,7 @@ namespace pagelift {
 namespace {
 
 constexpr char kProgram[] =
-    "daemon/migration/parked/testing/criu_target_program";
+    "daemon/migration/parked/testing/criu_target_program.bin";
 
 TargetMemory* MapMemory(const std::string& path) {
   const UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
@@ -44,6 +45,9 @@ TargetMemory* MapMemory(const std::string& path) {
 CriuTarget::CriuTarget(PageCount pages) : pages_(pages) {
   // The first process of a container may reap nothing.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  // What tells a sanitizer about locks is for this process only, see
+  // tools/sanitizers/README.md: neither the target nor CRIU can be its host.
+  unsetenv("LD_PRELOAD");
   memory_ = MapMemory(dir_.Join("memory"));
   CHECK(mkdir(images().c_str(), 0700) == 0);
   ProgramStart start;
