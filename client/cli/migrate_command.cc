@@ -232,9 +232,13 @@ class Follower {
   std::string told_;
 };
 
-// Its server, if nobody is at it.
+// Its server, if nobody is at it and it is not over.
 absl::Status StartServer(const MigrationPlace& place) {
   if (FdChannel::Connect(place.socket()).ok()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::optional<v1::MigrationProgress> result,
+                   ReadRecord<v1::MigrationProgress>(place.directory,
+                                                     MigrationPlace::kResult));
+  if (result.has_value()) return absl::OkStatus();
   return StartService(
       {SiblingProgram("pagelift-server"), "migrate", place.directory},
       place.log());

@@ -16,7 +16,7 @@ namespace {
 constexpr absl::Duration kDeadline = absl::Seconds(10);
 constexpr absl::Duration kBetweenLooks = absl::Milliseconds(20);
 // A server that was killed is there again within milliseconds.
-constexpr absl::Duration kRestartPatience = absl::Seconds(10);
+constexpr absl::Duration kRestartPatience = absl::Seconds(3);
 
 std::shared_ptr<grpc::Channel> ChannelTo(const std::string& socket) {
   grpc::ChannelArguments args;

@@ -95,7 +95,10 @@ absl::Status Serve(const Options& options, const GuardedLife& life,
                    ControlDoor::Listen(place.socket(), UniqueFd()));
   ASSIGN_OR_RETURN(const std::unique_ptr<ControlDoor> door,
                    ControlDoor::Open(listener, *server));
-  if (life.number == 0) RETURN_IF_ERROR(TellReady(options.ready_fd, '\n'));
+  if (life.number == 0) {
+    // Whoever started us may have been killed: that changes nothing.
+    TellReady(options.ready_fd, '\n').IgnoreError();
+  }
   RETURN_IF_ERROR(Await(*migration, signals));
   const v1::MigrationProgress result = migration->Describe();
   RETURN_IF_ERROR(

@@ -33,8 +33,7 @@ class Parts {
       return true;
     }
     if (reader_.has_value()) {
-      ASSIGN_OR_RETURN(const size_t got,
-                       reader_->Read(absl::MakeSpan(piece_)));
+      ASSIGN_OR_RETURN(const size_t got, reader_->Read(absl::MakeSpan(piece_)));
       if (got > 0) {
         part->set_contents(piece_.data(), got);
         return true;
