@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 
@@ -105,6 +107,12 @@ absl::StatusOr<std::vector<std::string>> ImageDirectory::List() const {
   if (error != 0) return SysErrorOf(error, "list ", path_);
   std::sort(names.begin(), names.end());
   return names;
+}
+
+bool IsOfTheImage(const std::string& name) {
+  return !absl::EndsWith(name, ".log") && !absl::EndsWith(name, ".socket") &&
+         !absl::EndsWith(name, ".pid") && !absl::StartsWith(name, "stats-") &&
+         !absl::StartsWith(name, "pagelift-");
 }
 
 absl::StatusOr<std::vector<ImageDirectory>> OpenImageChain(

@@ -44,6 +44,10 @@ class ImageDirectory {
   UniqueFd fd_;
 };
 
+// What restore writes beside the images, or another program (ours, too) has
+// left there, is none of them.
+bool IsOfTheImage(const std::string& name);
+
 // The directory `path` and its parents, the newest first. Refuses chains that
 // do not end.
 absl::StatusOr<std::vector<ImageDirectory>> OpenImageChain(

@@ -74,11 +74,17 @@ absl::Status AppendEntry(const ImageFile& file, const ImageRecord& record,
     pagemap->present_pages = pagemap->present_pages + entry.pages.count;
   }
   pagemap->has_parent_pages |= entry.flags.in_parent;
+  if (message.has_page_count()) pagemap->counts = PagemapCounts::kNew;
   pagemap->entries.push_back(entry);
   return absl::OkStatus();
 }
 
 }  // namespace
+
+uint32_t BitsOf(PagemapFlags flags) {
+  return (flags.in_parent ? kInParent : 0) | (flags.lazy ? kLazy : 0) |
+         (flags.present ? kPresent : 0);
+}
 
 absl::StatusOr<Pagemap> DecodePagemap(const std::string& name,
                                       std::string_view contents) {

@@ -18,11 +18,20 @@ struct PagemapFlags {
   bool present = false;    // The contents are in this directory's pages file.
 };
 
+// As the flags of an entry are written.
+uint32_t BitsOf(PagemapFlags flags);
+
 struct PagemapEntry {
   PageRange pages;
   PagemapFlags flags;
   // The place of the first page in the pages file; meaningful if present.
   PageCount offset;
+};
+
+// How the pages of an entry are counted.
+enum class PagemapCounts {
+  kOld,  // So that any CRIU can read it.
+  kNew,  // As CRIU has done since 4.2.
 };
 
 // pagemap-PID.img: which pages of a task the image has, and where.
@@ -34,9 +43,11 @@ struct Pagemap {
   // How many pages the pages file must have.
   PageCount present_pages;
   bool has_parent_pages = false;
+  // Of all entries.
+  PagemapCounts counts = PagemapCounts::kOld;
 };
 
-// Reads both encodings of counts: CRIU up to 4.1 and since 4.2.
+// Reads both encodings of counts.
 absl::StatusOr<Pagemap> DecodePagemap(const std::string& name,
                                       std::string_view contents);
 

@@ -12,80 +12,36 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "criu/pagemap.pb.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/unique_fd.h"
 #include "lib/image/checkpoint_metadata.h"
 #include "lib/image/image_directory.h"
-#include "lib/image/image_file.h"
+#include "lib/image/pagemap_writer.h"
 #include "lib/image/task_image.h"
-#include "lib/memory/page.h"
 
 namespace pagelift {
 namespace {
 
-constexpr uint32_t kLazyWithoutContents = 2;
-
-// The record of `entry`, for other pages: counts are encoded as they were.
-std::string EntryRecord(const criu::PagemapEntry& entry, PageRange pages) {
-  criu::PagemapEntry part = entry;
-  part.set_address(AddressOf(pages.first));
-  if (entry.has_page_count()) {
-    part.set_page_count(pages.count.raw());
-  } else {
-    part.set_old_page_count(static_cast<uint32_t>(pages.count.raw()));
-  }
-  return FramedRecord(part.SerializeAsString());
-}
-
-// The records for the pages of `entry`, of which `served` become lazy.
-std::string SplitEntry(const criu::PagemapEntry& entry, PageRange pages,
-                       const std::vector<PageRange>& served) {
-  criu::PagemapEntry lazy = entry;
-  lazy.set_flags(kLazyWithoutContents);
-  lazy.clear_in_parent();
-  std::string records;
-  for (PageRange part : served) {
-    PageRange before = PageRange::Between(pages.first, part.first);
-    if (!before.empty()) records += EntryRecord(entry, before);
-    records += EntryRecord(lazy, part);
-    pages = PageRange::Between(part.limit(), pages.limit());
-  }
-  if (!pages.empty()) records += EntryRecord(entry, pages);
-  return records;
-}
-
 // The pagemap of a task for the view; nothing if it can stay as it is.
-absl::StatusOr<std::optional<std::string>> RewritePagemap(
-    const std::string& name, const std::string& contents,
-    const TaskImage& task) {
-  ASSIGN_OR_RETURN(ImageFile file,
-                   ImageFile::Parse(name, contents, ImageKind::kPagemap));
-  ASSIGN_OR_RETURN(std::optional<ImageRecord> head, file.Next());
-  std::string rewritten =
-      ImageMagic(ImageKind::kPagemap) + FramedRecord(head->bytes);
+std::optional<std::string> RewritePagemap(const TaskImage& task) {
+  const Pagemap& pagemap = task.pagemaps().newest();
+  PagemapWriter rewritten(pagemap.pages_id, pagemap.counts);
   bool changed = false;
-  // One record each, in the same order.
-  for (const PagemapEntry& entry : task.pagemaps().newest().entries) {
-    ASSIGN_OR_RETURN(std::optional<ImageRecord> record, file.Next());
-    std::vector<PageRange> served;
-    if (entry.flags.in_parent && !entry.flags.lazy) {
-      served = task.ServedPages(entry);
-    }
-    if (served.empty()) {
-      rewritten += FramedRecord(record->bytes);
+  for (const PagemapEntry& entry : pagemap.entries) {
+    if (entry.flags.lazy || !entry.flags.in_parent) {
+      rewritten.Add(entry.pages, entry.flags);
       continue;
     }
-    criu::PagemapEntry message;
-    RETURN_IF_ERROR(file.Decode(*record, &message));
-    rewritten += SplitEntry(message, entry.pages, served);
-    changed = true;
+    for (const TaskImage::Part& part : task.PartsOf(entry)) {
+      rewritten.Add(part.pages,
+                    part.served ? kLazyWithoutContents : entry.flags);
+      changed |= part.served;
+    }
   }
-  if (!changed) return std::optional<std::string>();
-  return std::optional(std::move(rewritten));
+  if (!changed) return std::nullopt;
+  return rewritten.contents();
 }
 
 // The pagemaps that differ in the view, by name.
@@ -96,19 +52,12 @@ absl::StatusOr<std::map<std::string, std::string>> RewritePagemaps(
     if (record.zombie) continue;
     ASSIGN_OR_RETURN(TaskImage task, TaskImage::Open(metadata.chain, record));
     if (!task.pagemaps().newest().has_parent_pages) continue;
-    std::string name = absl::StrCat("pagemap-", record.pid, ".img");
-    ASSIGN_OR_RETURN(std::string contents, metadata.directory().ReadFile(name));
-    ASSIGN_OR_RETURN(std::optional<std::string> pagemap,
-                     RewritePagemap(name, contents, task));
-    if (pagemap) rewritten[name] = *std::move(pagemap);
+    std::optional<std::string> pagemap = RewritePagemap(task);
+    if (!pagemap) continue;
+    rewritten[absl::StrCat("pagemap-", record.pid, ".img")] =
+        *std::move(pagemap);
   }
   return rewritten;
-}
-
-// What restore writes, or another program left, is none of the image.
-bool BelongsToTheImage(const std::string& name) {
-  return !absl::EndsWith(name, ".log") && !absl::EndsWith(name, ".socket") &&
-         !absl::EndsWith(name, ".pid") && !absl::StartsWith(name, "stats-");
 }
 
 absl::Status MakeEmptyDirectory(const std::string& path) {
@@ -161,7 +110,7 @@ absl::Status WriteRestoreView(const std::string& images,
   ASSIGN_OR_RETURN(std::vector<std::string> names, metadata.directory().List());
   RETURN_IF_ERROR(MakeEmptyDirectory(view));
   for (const std::string& name : names) {
-    if (!BelongsToTheImage(name)) continue;
+    if (!IsOfTheImage(name)) continue;
     std::string path = absl::StrCat(view, "/", name);
     auto rewritten = pagemaps->find(name);
     if (rewritten != pagemaps->end()) {

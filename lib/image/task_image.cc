@@ -84,4 +84,18 @@ std::vector<PageRange> TaskImage::ServedPages(const PagemapEntry& entry) const {
   return served;
 }
 
+std::vector<TaskImage::Part> TaskImage::PartsOf(
+    const PagemapEntry& entry) const {
+  std::vector<Part> parts;
+  PageRange rest = entry.pages;
+  for (PageRange served : ServedPages(entry)) {
+    const PageRange before = PageRange::Between(rest.first, served.first);
+    if (!before.empty()) parts.push_back({before, false});
+    parts.push_back({served, true});
+    rest = PageRange::Between(served.limit(), rest.limit());
+  }
+  if (!rest.empty()) parts.push_back({rest, false});
+  return parts;
+}
+
 }  // namespace pagelift

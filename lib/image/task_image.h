@@ -40,6 +40,13 @@ class TaskImage {
   // pointers in.
   std::vector<PageRange> ServedPages(const PagemapEntry& entry) const;
 
+  // All pages of the entry, in order, cut where serving them begins or ends.
+  struct Part {
+    PageRange pages;
+    bool served;
+  };
+  std::vector<Part> PartsOf(const PagemapEntry& entry) const;
+
  private:
   TaskImage(MemoryLayout layout, PagemapChain pagemaps);
 
