@@ -14,6 +14,7 @@ int RestoreCommand(int argc, const char* const argv[]);
 int SealCommand(int argc, const char* const argv[]);
 int ServeCommand(int argc, const char* const argv[]);
 int StatusCommand(int argc, const char* const argv[]);
+int ThinCommand(int argc, const char* const argv[]);
 int TuneCommand(int argc, const char* const argv[]);
 int UpgradeCommand(int argc, const char* const argv[]);
 int VerifyCommand(int argc, const char* const argv[]);

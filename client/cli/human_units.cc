@@ -17,6 +17,14 @@ std::string HumanBytes(uint64_t bytes) {
   return absl::StrFormat("%.1f %s", value, kUnits[unit]);
 }
 
+std::string HumanCount(uint64_t count) {
+  std::string digits = absl::StrCat(count);
+  for (size_t left = digits.size(); left > 3; left -= 3) {
+    digits.insert(left - 3, ",");
+  }
+  return digits;
+}
+
 std::string HumanMicroseconds(uint64_t us) {
   if (us < 1000) return absl::StrCat(us, " us");
   if (us < 1000 * 1000) return absl::StrFormat("%.1f ms", us / 1e3);

@@ -13,6 +13,13 @@ TEST(HumanUnitsTest, Bytes) {
   EXPECT_EQ(HumanBytes(~uint64_t{0}), "16384.0 PiB");
 }
 
+TEST(HumanUnitsTest, Counts) {
+  EXPECT_EQ(HumanCount(0), "0");
+  EXPECT_EQ(HumanCount(999), "999");
+  EXPECT_EQ(HumanCount(5321), "5,321");
+  EXPECT_EQ(HumanCount(1234567890), "1,234,567,890");
+}
+
 TEST(HumanUnitsTest, Times) {
   EXPECT_EQ(HumanMicroseconds(850), "850 us");
   EXPECT_EQ(HumanMicroseconds(12300), "12.3 ms");

@@ -10,22 +10,13 @@
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/unique_fd.h"
+#include "lib/base/write_all.h"
 
 namespace pagelift {
 namespace {
 
 std::string NewName(const std::string& name) {
   return absl::StrCat(name, ".new");
-}
-
-absl::Status WriteAll(int fd, absl::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return SysError("write");
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  return absl::OkStatus();
 }
 
 absl::Status RemoveIfThere(int directory, const std::string& name) {

@@ -23,7 +23,8 @@ absl::Status NoContents(int32_t pid, PageRange pages) {
       "pages ", ToString(pages), " of task ", pid,
       " have no contents here: the checkpoint was made with `criu dump "
       "--lazy-pages`, or is a copy without its pages, which are with a page "
-      "server; name that page server as the source"));
+      "server; name that page server as the source: --source "
+      "grpcs://HOST:PORT/NAME"));
 }
 
 }  // namespace

@@ -21,6 +21,7 @@
 #include "lib/image/image_summary.h"
 #include "lib/image/pagemap.h"
 #include "lib/image/restore_view.h"
+#include "lib/image/thin_checkpoint.h"
 
 namespace pagelift {
 namespace {
@@ -82,16 +83,7 @@ void CheckStore(const CheckpointImage& image) {
   }
 }
 
-// The view is the same image, with its parent's pages elsewhere.
-void CheckView(const std::string& images, const std::string& view,
-               const ImageDescription& expected) {
-  std::filesystem::remove_all(view);
-  absl::Status written = WriteRestoreView(images, view);
-  CHECK(written.ok()) << written;
-  auto image = CheckpointImage::Open(view, OpenMode::kLayoutOnly);
-  CHECK(image.ok()) << image.status();
-  CHECK(!NeedsRestoreView(**image));
-  const ImageDescription& seen = (*image)->description();
+void CheckSame(const ImageDescription& seen, const ImageDescription& expected) {
   CHECK(seen.content_id == expected.content_id);
   CHECK(seen.page_count == expected.page_count);
   for (size_t i = 0; i < seen.tasks.size(); ++i) {
@@ -102,6 +94,38 @@ void CheckView(const std::string& images, const std::string& view,
                        return a.pages == b.pages && a.image == b.image;
                      }));
   }
+}
+
+// The view is the same image, with its parent's pages elsewhere.
+void CheckView(const std::string& images, const std::string& view,
+               const ImageDescription& expected) {
+  std::filesystem::remove_all(view);
+  absl::Status written = WriteRestoreView(images, view);
+  CHECK(written.ok()) << written;
+  auto image = CheckpointImage::Open(view, OpenMode::kLayoutOnly);
+  CHECK(image.ok()) << image.status();
+  CHECK(!NeedsRestoreView(**image));
+  CheckSame((*image)->description(), expected);
+}
+
+// A thin one likewise, and it needs no parent.
+void CheckThin(const std::string& images, const std::string& thin,
+               const ImageDescription& expected) {
+  std::filesystem::remove_all(thin);
+  auto made = WriteThinCheckpoint(images, thin);
+  if (!made.ok()) {
+    // What only restore reads may be damaged, or elsewhere.
+    CHECK(absl::IsFailedPrecondition(made.status()) ||
+          absl::IsDataLoss(made.status()) ||
+          absl::IsUnimplemented(made.status()))
+        << made.status();
+    CHECK(!std::filesystem::exists(thin));
+    return;
+  }
+  CHECK(!std::filesystem::exists(thin + "/parent"));
+  auto image = CheckpointImage::Open(thin, OpenMode::kLayoutOnly);
+  CHECK(image.ok()) << image.status();
+  CheckSame((*image)->description(), expected);
 }
 
 }  // namespace
@@ -119,6 +143,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!layout.ok()) return 0;
   const ImageDescription& description = (*layout)->description();
   CheckView(images, dir->Join("view"), description);
+  CheckThin(images, dir->Join("thin"), description);
   auto summary = SummarizeImage(images);
   CHECK(summary.ok()) << summary.status();
   CHECK(summary->total.lazy == description.page_count);

@@ -11,11 +11,17 @@ namespace pagelift {
 
 absl::StatusOr<PagemapChain> PagemapChain::Open(
     absl::Span<const ImageDirectory> chain, int32_t pid) {
-  std::string name = absl::StrCat("pagemap-", pid, ".img");
+  return Open(chain, absl::StrCat("pagemap-", pid, ".img"),
+              absl::StrCat("task ", pid));
+}
+
+absl::StatusOr<PagemapChain> PagemapChain::Open(
+    absl::Span<const ImageDirectory> chain, const std::string& name,
+    std::string whose) {
   PagemapChain result;
-  result.pid_ = pid;
+  result.whose_ = std::move(whose);
   for (const ImageDirectory& directory : chain) {
-    // A task that is younger than the parent image is not in it.
+    // What is younger than the parent image is not in it.
     if (!result.levels_.empty() && !directory.Has(name)) break;
     ASSIGN_OR_RETURN(std::string contents, directory.ReadFile(name));
     ASSIGN_OR_RETURN(Pagemap pagemap,
@@ -39,7 +45,7 @@ absl::Status PagemapChain::LocateFrom(
     size_t level, PageRange pages, std::vector<LocatedPages>* located) const {
   if (level == levels_.size()) {
     return absl::DataLossError(absl::StrCat(
-        "pages ", ToString(pages), " of task ", pid_,
+        "pages ", ToString(pages), " of ", whose_,
         " are in a parent image, which is not there: copy the directory that "
         "the link `parent` names as well"));
   }
@@ -51,7 +57,7 @@ absl::Status PagemapChain::LocateFrom(
     if (entry == pagemap.entries.end() || pages.first < entry->pages.first) {
       return absl::DataLossError(
           absl::StrCat("the page at 0x", absl::Hex(AddressOf(pages.first)),
-                       " of task ", pid_, " should be in parent image ", level,
+                       " of ", whose_, " should be in parent image ", level,
                        ", which does not have it: the images are not of one "
                        "chain of dumps"));
     }

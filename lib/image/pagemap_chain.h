@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,18 +24,22 @@ struct LocatedPages {
   PageCount offset;  // In it.
 };
 
-// A task's pagemap with its pages file, and those of the parent images as far
-// as they are needed: an incremental dump says of most pages "as in the
-// parent".
+// A pagemap with its pages file, and those of the parent images as far as they
+// are needed: an incremental dump says of most pages "as in the parent".
 //
 // Immutable.
 class PagemapChain {
  public:
-  // `chain` is the checkpoint's directory and its parents, the newest first.
+  // That of a task. `chain` is the checkpoint's directory and its parents, the
+  // newest first.
   static absl::StatusOr<PagemapChain> Open(
       absl::Span<const ImageDirectory> chain, int32_t pid);
+  // Any, by the name of its file. `whose` the pages are, for error messages.
+  static absl::StatusOr<PagemapChain> Open(
+      absl::Span<const ImageDirectory> chain, const std::string& name,
+      std::string whose);
 
-  // What the checkpoint itself says of the task.
+  // What the checkpoint itself says.
   const Pagemap& newest() const { return levels_.front().pagemap; }
 
   // Follows the chain for `pages`, which the newest pagemap must describe, and
@@ -51,7 +56,7 @@ class PagemapChain {
   absl::Status LocateFrom(size_t level, PageRange pages,
                           std::vector<LocatedPages>* located) const;
 
-  int32_t pid_ = 0;
+  std::string whose_;
   std::vector<Level> levels_;
 };
 

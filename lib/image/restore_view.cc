@@ -16,6 +16,7 @@
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/unique_fd.h"
+#include "lib/base/write_all.h"
 #include "lib/image/checkpoint_metadata.h"
 #include "lib/image/image_directory.h"
 #include "lib/image/pagemap_writer.h"
@@ -75,15 +76,7 @@ absl::Status WriteNewFile(const std::string& path,
   UniqueFd fd(
       open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd.valid()) return SysError("create ", path);
-  size_t written = 0;
-  while (written < contents.size()) {
-    ssize_t n =
-        write(fd.get(), contents.data() + written, contents.size() - written);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return SysError("write ", path);
-    written += n;
-  }
-  return absl::OkStatus();
+  return Annotate(WriteAll(fd.get(), contents), path);
 }
 
 absl::StatusOr<std::string> AbsolutePath(const std::string& path) {

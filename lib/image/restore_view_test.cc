@@ -58,11 +58,8 @@ class RestoreViewTest : public ::testing::Test {
     EXPECT_OK(pagemap);
     std::vector<std::tuple<uint64_t, uint64_t, uint32_t>> entries;
     for (const PagemapEntry& entry : pagemap->entries) {
-      uint32_t flags = (entry.flags.in_parent ? kInParent : 0) |
-                       (entry.flags.lazy ? kLazy : 0) |
-                       (entry.flags.present ? kPresent : 0);
-      entries.push_back(
-          {entry.pages.first.raw(), entry.pages.count.raw(), flags});
+      entries.push_back({entry.pages.first.raw(), entry.pages.count.raw(),
+                         BitsOf(entry.flags)});
     }
     return entries;
   }

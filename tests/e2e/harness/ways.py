@@ -308,10 +308,24 @@ class CompressedRestoreWay(PageliftRestoreWay):
         return ["--compression", "always"]
 
 
+class ThinRestoreWay(PageliftRestoreWay):
+    """The same, where nothing is at the destination but what `pagelift thin`
+    takes there."""
+
+    name = "thin"
+    places = (REMOTE,)
+
+    def __init__(self, scene: Scene, checkpoint: Checkpoint, place: str):
+        super().__init__(scene, checkpoint, place)
+        self._images = scene.folder / "thin-images"
+        scene.source.run([tools.pagelift("pagelift"), "thin", checkpoint.images,
+                          self._images])
+
+
 WAYS: dict[str, type[RestoreWay]] = {
     way.name: way
     for way in (CriuWay, PageliftLazyPagesWay, PageliftRestoreWay,
-                UnprivilegedRestoreWay, CompressedRestoreWay)
+                UnprivilegedRestoreWay, CompressedRestoreWay, ThinRestoreWay)
 }
 
 
