@@ -6,6 +6,7 @@
 #include <string>
 
 #include "lib/base/log.h"
+#include "lib/image/dump_stats.h"
 #include "lib/image/image_file.h"
 #include "lib/image/inventory.h"
 #include "lib/image/memory_layout.h"
@@ -76,6 +77,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       break;
     case 4:
       (void)DecodeThreadCore("fuzz", with_magic(ImageKind::kCore));
+      (void)DecodeDumpStats("fuzz", with_magic(ImageKind::kStats));
       break;
   }
   return 0;

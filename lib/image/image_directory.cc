@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -113,6 +115,15 @@ bool IsOfTheImage(const std::string& name) {
   return !absl::EndsWith(name, ".log") && !absl::EndsWith(name, ".socket") &&
          !absl::EndsWith(name, ".pid") && !absl::StartsWith(name, "stats-") &&
          !absl::StartsWith(name, "pagelift-");
+}
+
+bool IsImageFile(const ImageDirectory& directory, const std::string& name) {
+  std::error_code ignored;
+  const auto type =
+      std::filesystem::status(directory.PathOf(name), ignored).type();
+  const bool is_file = type == std::filesystem::file_type::regular ||
+                       type == std::filesystem::file_type::not_found;
+  return is_file && name != "parent" && IsOfTheImage(name);
 }
 
 absl::StatusOr<std::vector<ImageDirectory>> OpenImageChain(

@@ -48,6 +48,10 @@ class ImageDirectory {
 // left there, is none of them.
 bool IsOfTheImage(const std::string& name);
 
+// Whether a copy that stands alone has it, pages apart: a file, or a link that
+// ought to lead to one, that is of the image.
+bool IsImageFile(const ImageDirectory& directory, const std::string& name);
+
 // The directory `path` and its parents, the newest first. Refuses chains that
 // do not end.
 absl::StatusOr<std::vector<ImageDirectory>> OpenImageChain(

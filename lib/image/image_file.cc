@@ -12,6 +12,8 @@ namespace pagelift {
 namespace {
 
 constexpr uint32_t kCommonMagic = 0x54564319;
+// Of what is not needed to restore.
+constexpr uint32_t kServiceMagic = 0x55105940;
 constexpr uint32_t kInventoryMagic = 0x58313116;
 constexpr size_t kWord = sizeof(uint32_t);
 
@@ -27,6 +29,8 @@ uint32_t TypeMagic(ImageKind kind) {
       return 0x56084025;
     case ImageKind::kCore:
       return 0x55053847;
+    case ImageKind::kStats:
+      return 0x57093306;
   }
   return 0;
 }
@@ -140,8 +144,14 @@ absl::Status ImageFile::CheckNoFieldsAbove(
 
 std::string ImageMagic(ImageKind kind) {
   std::string type = WordBytes(TypeMagic(kind));
-  // The inventory is the one image without the common magic.
-  return kind == ImageKind::kInventory ? type : WordBytes(kCommonMagic) + type;
+  switch (kind) {
+    case ImageKind::kInventory:  // The one image without a common magic.
+      return type;
+    case ImageKind::kStats:
+      return WordBytes(kServiceMagic) + type;
+    default:
+      return WordBytes(kCommonMagic) + type;
+  }
 }
 
 std::string FramedRecord(std::string_view bytes) {

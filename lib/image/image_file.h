@@ -17,7 +17,14 @@ class Message;
 
 namespace pagelift {
 
-enum class ImageKind { kInventory, kProcessTree, kMemory, kPagemap, kCore };
+enum class ImageKind {
+  kInventory,
+  kProcessTree,
+  kMemory,
+  kPagemap,
+  kCore,
+  kStats
+};
 
 // One length-prefixed message of an image file.
 struct ImageRecord {

@@ -51,6 +51,19 @@ std::vector<PageRange>::const_iterator FirstBeyond(
       [page](const PageRange& range) { return range.limit() <= page; });
 }
 
+// The first of `pages` that is in none of `ranges` (sorted, disjoint).
+std::optional<PageId> FirstOutside(const std::vector<PageRange>& ranges,
+                                   PageRange pages) {
+  PageId next = pages.first;
+  for (auto range = FirstBeyond(ranges, next);
+       next < pages.limit() && range != ranges.end() && range->first <= next;
+       ++range) {
+    next = range->limit();
+  }
+  if (pages.limit() <= next) return std::nullopt;
+  return next;
+}
+
 // `ranges` without `cuts`; both sorted.
 std::vector<PageRange> Without(const std::vector<PageRange>& ranges,
                                const std::vector<PageRange>& cuts) {
@@ -110,15 +123,11 @@ std::vector<PageRange> MemoryLayout::InLazyRegions(PageRange pages) const {
 }
 
 std::optional<PageId> MemoryLayout::FirstNotRegistered(PageRange pages) const {
-  PageId next = pages.first;
-  for (auto mapping = FirstBeyond(registered_, next);
-       next < pages.limit() && mapping != registered_.end() &&
-       mapping->first <= next;
-       ++mapping) {
-    next = mapping->limit();
-  }
-  if (pages.limit() <= next) return std::nullopt;
-  return next;
+  return FirstOutside(registered_, pages);
+}
+
+std::optional<PageId> MemoryLayout::FirstNotMapped(PageRange pages) const {
+  return FirstOutside(mapped_, pages);
 }
 
 absl::StatusOr<MemoryLayout> DecodeMemoryLayout(const std::string& name,
@@ -145,6 +154,7 @@ absl::StatusOr<MemoryLayout> DecodeMemoryLayout(const std::string& name,
     }
     limit = mapping.limit();
     ++layout.mapping_count_;
+    layout.mapped_.push_back(pages);
     if (IsRegistered(mapping)) layout.registered_.push_back(pages);
   }
   RETURN_IF_ERROR(SortGuards(file, record, &guards));

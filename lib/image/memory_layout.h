@@ -29,6 +29,9 @@ class MemoryLayout {
   // The parts of `pages` that are in lazy regions, cut at region borders.
   std::vector<PageRange> InLazyRegions(PageRange pages) const;
 
+  // The first page of `pages` that is in no mapping at all.
+  std::optional<PageId> FirstNotMapped(PageRange pages) const;
+
   // The first page of `pages` that no registered mapping covers. Guarded pages
   // of a registered mapping count as covered.
   std::optional<PageId> FirstNotRegistered(PageRange pages) const;
@@ -38,6 +41,7 @@ class MemoryLayout {
       const std::string& name, std::string_view contents);
 
   size_t mapping_count_ = 0;
+  std::vector<PageRange> mapped_;
   std::vector<PageRange> registered_;
   std::vector<PageRange> lazy_regions_;
 };

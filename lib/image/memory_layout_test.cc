@@ -102,6 +102,15 @@ TEST_F(MemoryLayoutTest, FindsTheFirstPageThatIsNotRegistered) {
   EXPECT_EQ(layout.FirstNotRegistered(Pages(100, 1)), PageId(100));
 }
 
+TEST_F(MemoryLayoutTest, FindsTheFirstPageThatIsNotMapped) {
+  Add(Pages(10, 4), kAnonymous, kPlain);
+  Add(Pages(14, 4), 0x2, 0x41);
+  ASSERT_OK_AND_ASSIGN(MemoryLayout layout, Decode());
+  EXPECT_EQ(layout.FirstNotMapped(Pages(10, 8)), std::nullopt);
+  EXPECT_EQ(layout.FirstNotMapped(Pages(10, 9)), PageId(18));
+  EXPECT_EQ(layout.FirstNotMapped(Pages(9, 1)), PageId(9));
+}
+
 TEST_F(MemoryLayoutTest, RefusesMappingsOutOfOrder) {
   Add(Pages(20, 4), kAnonymous, kPlain);
   Add(Pages(10, 4), kAnonymous, kPlain);

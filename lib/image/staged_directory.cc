@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <filesystem>
 #include <memory>
-#include <system_error>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -36,9 +35,9 @@ absl::Status Sync(const std::string& path, int flags) {
   return absl::OkStatus();
 }
 
-std::string ParentOf(const std::string& path) {
-  const std::string parent = std::filesystem::path(path).parent_path().string();
-  return parent.empty() ? "." : parent;
+std::string WithoutSlashes(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
 }
 
 absl::Status RenameToNewName(const std::string& from, const std::string& to) {
@@ -57,24 +56,43 @@ absl::Status RenameToNewName(const std::string& from, const std::string& to) {
 
 }  // namespace
 
+absl::Status RemoveFolder(const std::string& path) {
+  ASSIGN_OR_RETURN(const ImageDirectory directory, ImageDirectory::Open(path));
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, directory.List());
+  for (const std::string& name : names) {
+    if (unlinkat(AT_FDCWD, directory.PathOf(name).c_str(), 0) != 0) {
+      return SysError("remove ", directory.PathOf(name));
+    }
+  }
+  // Not rmdir(2): filters of system calls need one call less.
+  if (unlinkat(AT_FDCWD, path.c_str(), AT_REMOVEDIR) != 0) {
+    return SysError("remove ", path);
+  }
+  return absl::OkStatus();
+}
+
+std::string FolderOf(const std::string& path) {
+  const std::string folder =
+      std::filesystem::path(WithoutSlashes(path)).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
 absl::StatusOr<StagedDirectory> StagedDirectory::Make(const std::string& path) {
-  std::string name = path;
-  while (name.size() > 1 && name.back() == '/') name.pop_back();
+  std::string name = WithoutSlashes(path);
   struct stat ignored;
   if (lstat(name.c_str(), &ignored) == 0) return Taken(name);
   if (errno != ENOENT) return SysError("look for ", name);
   std::string staged =
-      absl::StrCat(ParentOf(name), "/", kStagedPrefix,
+      absl::StrCat(FolderOf(name), "/", kStagedPrefix,
                    std::filesystem::path(name).filename().string(), ".XXXXXX");
   if (mkdtemp(staged.data()) == nullptr) {
-    return SysError("make a directory in ", ParentOf(name));
+    return SysError("make a directory in ", FolderOf(name));
   }
   return StagedDirectory(std::move(name), std::move(staged));
 }
 
 StagedDirectory::~StagedDirectory() {
-  std::error_code ignored;
-  if (!staged_.empty()) std::filesystem::remove_all(staged_, ignored);
+  if (!staged_.empty()) RemoveFolder(staged_).IgnoreError();
 }
 
 absl::StatusOr<UniqueFd> StagedDirectory::CreateFile(
@@ -137,7 +155,7 @@ absl::Status StagedDirectory::Publish() {
   RETURN_IF_ERROR(Sync(staged_, O_DIRECTORY));
   RETURN_IF_ERROR(RenameToNewName(staged_, path_));
   staged_.clear();
-  return Sync(ParentOf(path_), O_DIRECTORY);
+  return Sync(FolderOf(path_), O_DIRECTORY);
 }
 
 absl::StatusOr<int> RemoveStaged(const std::string& directory,
@@ -148,9 +166,7 @@ absl::StatusOr<int> RemoveStaged(const std::string& directory,
   int removed = 0;
   for (const std::string& name : names) {
     if (!absl::StartsWith(name, absl::StrCat(kStagedPrefix, prefix))) continue;
-    std::error_code error;
-    std::filesystem::remove_all(opened.PathOf(name), error);
-    if (error) return SysErrorOf(error.value(), "remove ", opened.PathOf(name));
+    RETURN_IF_ERROR(RemoveFolder(opened.PathOf(name)));
     ++removed;
   }
   return removed;

@@ -56,6 +56,12 @@ class StagedDirectory {
   std::string staged_;  // Empty: published.
 };
 
+// Removes a folder of files. One with folders in it stays.
+absl::Status RemoveFolder(const std::string& path);
+
+// Where `path` is, or would be: it may end in slashes.
+std::string FolderOf(const std::string& path);
+
 // Removes from `directory` what a process that died has left unpublished, of
 // names that begin with `prefix`. Returns how many there were.
 absl::StatusOr<int> RemoveStaged(const std::string& directory,

@@ -145,33 +145,16 @@ absl::Status WritePagemaps(const CheckpointMetadata& metadata,
   return absl::OkStatus();
 }
 
-// Logs, sockets and folders are none of the checkpoint, and parents are not
-// needed any more.
-bool IsToBeCopied(const ImageDirectory& images, const std::string& name) {
-  std::error_code ignored;
-  const auto type =
-      std::filesystem::status(images.PathOf(name), ignored).type();
-  // What a link leads to should be there.
-  const bool is_file = type == std::filesystem::file_type::regular ||
-                       type == std::filesystem::file_type::not_found;
-  return is_file && name != "parent" && IsOfTheImage(name);
-}
-
 // What people mean by a directory's name, links followed.
-absl::StatusOr<std::filesystem::path> Canonical(
-    const std::filesystem::path& path) {
+absl::StatusOr<std::filesystem::path> Canonical(const std::string& path) {
   std::error_code error;
-  std::filesystem::path canonical =
-      std::filesystem::canonical(path.empty() ? "." : path, error);
-  if (error) return SysErrorOf(error.value(), "find ", path.string());
+  std::filesystem::path canonical = std::filesystem::canonical(path, error);
+  if (error) return SysErrorOf(error.value(), "find ", path);
   return canonical;
 }
 
 absl::Status CheckNotInside(const std::string& images, const std::string& out) {
-  std::string name = out;
-  while (name.size() > 1 && name.back() == '/') name.pop_back();
-  ASSIGN_OR_RETURN(const std::filesystem::path inner,
-                   Canonical(std::filesystem::path(name).parent_path()));
+  ASSIGN_OR_RETURN(const std::filesystem::path inner, Canonical(FolderOf(out)));
   ASSIGN_OR_RETURN(const std::filesystem::path outer, Canonical(images));
   const auto [rest, ignored] =
       std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
@@ -203,7 +186,7 @@ absl::StatusOr<ThinCheckpoint> WriteThinCheckpoint(const std::string& images,
   RETURN_IF_ERROR(
       Annotate(WritePagemaps(metadata, names, staged, &done, &made), images));
   for (const std::string& name : names) {
-    if (done.count(name) > 0 || !IsToBeCopied(directory, name)) continue;
+    if (done.count(name) > 0 || !IsImageFile(directory, name)) continue;
     ASSIGN_OR_RETURN(const uint64_t bytes, staged.CopyFile(directory, name));
     made.bytes += bytes;
   }
