@@ -6,17 +6,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "lib/base/log.h"
+#include "lib/base/status_macros.h"
 
 namespace pagelift {
 namespace {
 
-enum Command : uint32_t {
+enum Command : uint16_t {
   kAddWithFlags = 6,
   kGet = 7,
   kClose = 0x1023,
   kForceClose = 0x1024,
 };
-constexpr uint32_t kCommandMask = 0xffff;
 constexpr int kFlagsShift = 16;
 constexpr uint32_t kPresent = 4;  // Of the flags: contents follow.
 
@@ -46,47 +46,71 @@ Number Get(absl::Span<const std::byte> bytes, size_t at) {
 
 }  // namespace
 
-CriuMessage EncodeCriuGet(const CriuPages& pages) {
+CriuFields FieldsOf(const CriuMessage& message) {
+  const uint32_t command = Get<uint32_t>(message, kCommandAt);
+  CriuFields fields;
+  fields.command = static_cast<uint16_t>(command);
+  fields.flags = static_cast<uint16_t>(command >> kFlagsShift);
+  fields.pages = Get<uint64_t>(message, kPagesAt);
+  fields.address = Get<uint64_t>(message, kAddressAt);
+  fields.id = Get<uint64_t>(message, kIdAt);
+  return fields;
+}
+
+CriuMessage EncodeCriuFields(const CriuFields& fields) {
   CriuMessage message = {};
-  Put<uint32_t>(kGet, kCommandAt, &message);
-  Put<uint64_t>(pages.pages.count.raw(), kPagesAt, &message);
-  Put<uint64_t>(AddressOf(pages.pages.first), kAddressAt, &message);
-  Put<uint64_t>(static_cast<uint64_t>(pages.pid), kIdAt, &message);
+  Put<uint32_t>(fields.command | uint32_t{fields.flags} << kFlagsShift,
+                kCommandAt, &message);
+  Put<uint64_t>(fields.pages, kPagesAt, &message);
+  Put<uint64_t>(fields.address, kAddressAt, &message);
+  Put<uint64_t>(fields.id, kIdAt, &message);
   return message;
+}
+
+absl::StatusOr<PageRange> PagesOf(const CriuFields& fields) {
+  if (fields.address % kPageSize != 0 || fields.address >= kAddressLimit ||
+      fields.pages == 0 ||
+      fields.pages > (kAddressLimit - fields.address) / kPageSize) {
+    return absl::InvalidArgumentError(absl::StrFormat(
+        "%d pages at address %#x", fields.pages, fields.address));
+  }
+  return PageRange{PageContaining(fields.address), PageCount(fields.pages)};
+}
+
+CriuMessage EncodeCriuGet(const CriuPages& pages) {
+  CriuFields fields;
+  fields.command = kGet;
+  fields.pages = pages.pages.count.raw();
+  fields.address = AddressOf(pages.pages.first);
+  fields.id = static_cast<uint64_t>(pages.pid);
+  return EncodeCriuFields(fields);
 }
 
 CriuMessage EncodeCriuClose() {
-  CriuMessage message = {};
-  Put<uint32_t>(kClose, kCommandAt, &message);
-  return message;
+  CriuFields fields;
+  fields.command = kClose;
+  return EncodeCriuFields(fields);
 }
 
 CriuMessage EncodeCriuForceClose() {
-  CriuMessage message = {};
-  Put<uint32_t>(kForceClose, kCommandAt, &message);
-  return message;
+  CriuFields fields;
+  fields.command = kForceClose;
+  return EncodeCriuFields(fields);
 }
 
 absl::StatusOr<CriuPages> DecodeCriuReply(const CriuMessage& header) {
-  const uint32_t command = Get<uint32_t>(header, kCommandAt);
-  if ((command & kCommandMask) != kAddWithFlags ||
-      ((command >> kFlagsShift) & kPresent) == 0) {
+  const CriuFields fields = FieldsOf(header);
+  if (fields.command != kAddWithFlags || (fields.flags & kPresent) == 0) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("command %#x is not that of pages", command));
+        absl::StrFormat("command %#x with flags %#x is not that of pages",
+                        fields.command, fields.flags));
   }
-  const uint64_t count = Get<uint64_t>(header, kPagesAt);
-  const uint64_t address = Get<uint64_t>(header, kAddressAt);
-  const uint64_t pid = Get<uint64_t>(header, kIdAt);
-  if (pid == 0 || pid > std::numeric_limits<int32_t>::max()) {
-    return absl::InvalidArgumentError(absl::StrCat("pages of task ", pid));
-  }
-  if (address % kPageSize != 0 || address >= kAddressLimit || count == 0 ||
-      count > (kAddressLimit - address) / kPageSize) {
+  if (fields.id == 0 || fields.id > std::numeric_limits<int32_t>::max()) {
     return absl::InvalidArgumentError(
-        absl::StrFormat("%d pages at address %#x", count, address));
+        absl::StrCat("pages of task ", fields.id));
   }
-  return CriuPages{static_cast<int32_t>(pid),
-                   {PageContaining(address), PageCount(count)}};
+  ASSIGN_OR_RETURN(const PageRange pages, PagesOf(fields));
+  return CriuPages{static_cast<int32_t>(fields.id), pages};
 }
 
 int32_t DecodeCriuEndStatus(absl::Span<const std::byte> status) {

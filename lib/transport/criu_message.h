@@ -11,8 +11,8 @@
 
 namespace pagelift {
 
-// The messages of CRIU's page server that its client sends and gets: 32 bytes,
-// little endian, padding included:
+// The messages of CRIU's page server, as its client sends and gets them: 32
+// bytes, little endian, padding included:
 //
 //   u32 command (flags in the upper half)  u32 0  u64 pages  u64 address  u64
 //   id
@@ -21,6 +21,20 @@ namespace pagelift {
 inline constexpr size_t kCriuMessageSize = 32;
 inline constexpr size_t kCriuEndStatusSize = 4;
 using CriuMessage = std::array<std::byte, kCriuMessageSize>;
+
+// The fields of a message, as they are.
+struct CriuFields {
+  uint16_t command = 0;
+  uint16_t flags = 0;
+  uint64_t pages = 0;
+  uint64_t address = 0;
+  uint64_t id = 0;
+};
+CriuFields FieldsOf(const CriuMessage& message);
+CriuMessage EncodeCriuFields(const CriuFields& fields);
+
+// kInvalidArgument unless they name at least one whole page below 2^57 bytes.
+absl::StatusOr<PageRange> PagesOf(const CriuFields& fields);
 
 // Pages of one task, by the pid that it had when it was dumped.
 struct CriuPages {
