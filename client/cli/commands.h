@@ -6,6 +6,7 @@ namespace pagelift {
 // The subcommands of `pagelift`. Each gets its own arguments, argv[0] being its
 // name, and returns main()'s result: 0 done, 1 failed, 2 wrong usage.
 int AbortCommand(int argc, const char* const argv[]);
+int AdoptCommand(int argc, const char* const argv[]);
 int CompleteCommand(int argc, const char* const argv[]);
 int InspectCommand(int argc, const char* const argv[]);
 int LazyPagesCommand(int argc, const char* const argv[]);

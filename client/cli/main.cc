@@ -30,6 +30,8 @@ constexpr Command kCommands[] = {
      "note what the pages of a checkpoint hold, to notice damage later"},
     {"verify", pagelift::VerifyCommand,
      "read every page that a pager would bring, and compare copies"},
+    {"adopt", pagelift::AdoptCommand,
+     "make a checkpoint of a dump that a sink received"},
     {"thin", pagelift::ThinCommand,
      "make of a checkpoint what a restore host needs"},
     {"workingset", pagelift::WorkingSetCommand,

@@ -17,11 +17,14 @@
 namespace pagelift {
 namespace {
 
+constexpr char kSinkListen[] = "127.0.0.1:7079";
+
 constexpr char kExamples[] =
     "Examples:\n"
     "  pagelift-server --image redis=/var/lib/ckpt/redis\n"
     "  pagelift-server --listen 0.0.0.0:7077 --root /var/lib/ckpt \\\n"
     "      --tls /etc/pagelift/tls --policy /etc/pagelift/policy\n"
+    "  pagelift-server --sink /var/lib/ckpt --sink-listen 127.0.0.1:7079\n"
     "  pagelift-server --listen unix:/run/pagelift/pages.sock --root .\n";
 
 absl::Status AddImage(const std::string& value, PageServerOptions* options) {
@@ -59,8 +62,15 @@ std::optional<int> ParsePageServerOptions(int argc, const char* const argv[],
             &options->root});
   line.Add({"keep-working-sets", 0, "",
             "write down beside the images what restores touched first, if they "
-            "send it; without it nothing is ever written",
+            "send it; without it none is ever written",
             &options->keep_working_sets});
+  line.Add({"sink", 0, "DIR",
+            "receive what criu dump --page-server sends into DIR; without "
+            "--root, DIR is also the root",
+            &options->sink});
+  line.Add({"sink-listen", 0, "HOST:PORT",
+            "where to listen for dumps (default: 127.0.0.1:7079)",
+            &options->sink_listen});
   line.Add({"tls", 0, "DIR",
             "serve over TLS, with DIR/tls.crt, tls.key, and ca.crt by which "
             "clients have to be certified; they may change at any time",
@@ -106,15 +116,32 @@ std::optional<int> ParsePageServerOptions(int argc, const char* const argv[],
   if (std::optional<int> exit_code = line.ParseOrExitCode(argc, argv)) {
     return exit_code;
   }
-  if (options->images.empty() && options->root.empty()) {
-    return line.Complain("nothing to serve: give --image or --root");
+  if (options->sink.empty() && !options->sink_listen.empty()) {
+    return line.Complain("--sink-listen is of use with --sink only");
   }
-  const bool local = IsLocalAddress(options->listen);
-  if (options->tls.empty() && !local && !options->insecure) {
+  if (!options->sink.empty() && options->sink_listen.empty()) {
+    options->sink_listen = kSinkListen;
+  }
+  if (options->root.empty()) options->root = options->sink;
+  if (options->images.empty() && options->root.empty()) {
+    return line.Complain("nothing to serve: give --image, --root or --sink");
+  }
+  const bool plain = options->tls.empty() && !options->insecure;
+  if (plain && !IsLocalAddress(options->listen)) {
     return line.Complain(absl::StrCat(
         "other hosts can reach ", options->listen,
         ", and without TLS what they are sent is neither encrypted nor "
         "authenticated: give --tls DIR, or --insecure"));
+  }
+  if (!options->sink.empty() && plain &&
+      !IsLocalAddress(options->sink_listen)) {
+    return line.Complain(absl::StrCat(
+        "other hosts can reach ", options->sink_listen,
+        ", and without TLS anybody there may send dumps, or read those that "
+        "come: give --tls DIR, or --insecure"));
+  }
+  if (absl::StartsWith(options->sink_listen, "unix:")) {
+    return line.Complain("criu sends dumps to TCP ports only: --sink-listen");
   }
   if (!options->tls.empty() && options->insecure) {
     return line.Complain("--tls and --insecure exclude each other");

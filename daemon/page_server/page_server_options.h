@@ -20,7 +20,9 @@ struct PageServerOptions {
   std::map<std::string, std::string> images;  // Directory by name.
   std::string root;
   bool keep_working_sets = false;
-  std::string tls;  // Directory; empty: plain text.
+  std::string sink;         // Directory; empty: no dumps are received.
+  std::string sink_listen;  // Not empty if there is a sink.
+  std::string tls;          // Directory; empty: plain text.
   bool insecure = false;
   std::string policy;  // File; empty: everybody may open everything.
   uint64_t connections_per_client = PageDoor::kMostOfAClient;

@@ -40,6 +40,19 @@ TEST(PageServerOptionsTest, TakesImagesByName) {
   EXPECT_EQ(options.sandbox, SandboxMode::kStrict);
 }
 
+TEST(PageServerOptionsTest, ASinkIsARoot) {
+  PageServerOptions options;
+  EXPECT_EQ(
+      Parse({"--sink=/a", "--sink-listen=0.0.0.0:1", "--insecure"}, &options),
+      std::nullopt);
+  EXPECT_EQ(options.sink, "/a");
+  EXPECT_EQ(options.root, "/a");
+  PageServerOptions both;
+  EXPECT_EQ(Parse({"--sink=/a", "--root=/b"}, &both), std::nullopt);
+  EXPECT_EQ(both.root, "/b");
+  EXPECT_EQ(both.sink_listen, "127.0.0.1:7079");
+}
+
 TEST(PageServerOptionsTest, RefusesWhatMakesNoSense) {
   struct Case {
     std::vector<const char*> arguments;
@@ -53,6 +66,9 @@ TEST(PageServerOptionsTest, RefusesWhatMakesNoSense) {
         Case{{"--image=a=/a", "--image=a=/b"}, "two images of the name a"},
         Case{{"--root=/", "--log-level=loud"}, "'loud' is not debug"},
         Case{{"--root=/", "--connections-per-client=0"}, "at least 1"},
+        Case{{"--sink=/", "--sink-listen=0.0.0.0:1"}, "may send dumps"},
+        Case{{"--sink=/", "--sink-listen=unix:/s"}, "TCP ports only"},
+        Case{{"--root=/", "--sink-listen=0.0.0.0:1"}, "with --sink only"},
         Case{{"--root=/", "extra"}, "unexpected argument 'extra'"}}) {
     PageServerOptions options;
     ::testing::internal::CaptureStderr();

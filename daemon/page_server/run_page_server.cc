@@ -2,15 +2,19 @@
 
 #include <linux/capability.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "daemon/page_server/dump_sink.h"
 #include "daemon/page_server/image_directory_catalog.h"
 #include "daemon/page_server/page_server.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 #include "lib/process/sandbox.h"
 #include "lib/process/service.h"
@@ -32,6 +36,12 @@ void CheckImages(ImageCatalog& catalog, const PageServerOptions& options) {
     if (status.ok()) continue;
     LOG(Warning) << status.message();
   }
+}
+
+void WarnOfPlainText(const std::string& address) {
+  if (IsLocalAddress(address)) return;
+  LOG(Warning) << "other hosts can reach " << address
+               << ", and traffic is neither encrypted nor authenticated";
 }
 
 absl::Status Serve(const PageServerOptions& options, StopSignals& signals) {
@@ -57,26 +67,41 @@ absl::Status Serve(const PageServerOptions& options, StopSignals& signals) {
       static_cast<double>(options.mib_per_client) * (1 << 20);
   serving.limits.requests_per_second =
       static_cast<double>(options.requests_per_client);
+  std::shared_ptr<TlsCredentials> tls;
   if (!options.tls.empty()) {
     ASSIGN_OR_RETURN(
-        serving.tls,
-        TlsCredentials::Load(options.tls, TlsCredentials::End::kServer));
+        tls, TlsCredentials::Load(options.tls, TlsCredentials::End::kServer));
   }
+  serving.tls = tls;
   ASSIGN_OR_RETURN(
       std::unique_ptr<PageServer> server,
       PageServer::Start(options.listen, ImageAccess(*catalog, policy.get()),
                         std::move(serving)));
+  std::unique_ptr<DumpSink> sink;
+  if (!options.sink.empty()) {
+    DumpSink::Options receiving;
+    receiving.listen = options.sink_listen;
+    receiving.directory = options.sink;
+    receiving.tls = tls;
+    ASSIGN_OR_RETURN(sink, DumpSink::Start(std::move(receiving)));
+    LOG(Info) << "receiving dumps on " << sink->address();
+  }
   LOG(Info) << "serving on " << server->address();
-  if (options.insecure && !IsLocalAddress(options.listen)) {
-    LOG(Warning) << "other hosts can reach " << server->address()
-                 << ", and traffic is neither encrypted nor authenticated";
+  if (options.insecure) {
+    WarnOfPlainText(server->address());
+    if (sink != nullptr) WarnOfPlainText(sink->address());
   }
   printf("listening on %s\n", server->address().c_str());
+  if (sink != nullptr) {
+    printf("sink listening on %s\n", sink->address().c_str());
+  }
   fflush(stdout);
   RETURN_IF_ERROR(TellReady(options.ready_fd, '\n'));
   signals.Wait();
   LOG(Info) << "stopping";
-  server->Stop(options.stop_deadline);
+  const absl::Duration until = MonotonicNow() + options.stop_deadline;
+  if (sink != nullptr) sink->Stop(options.stop_deadline);
+  server->Stop(std::max(until - MonotonicNow(), absl::ZeroDuration()));
   LOG(Info) << "stopped";
   return absl::OkStatus();
 }
