@@ -72,6 +72,7 @@ absl::StatusOr<v1::MigrationPlan> MakePlan(const MigrateOptions& options) {
                                   options.dump_options.end()};
   *plan.mutable_restore_options() = {options.restore_options.begin(),
                                      options.restore_options.end()};
+  plan.set_hook(options.hook);
   plan.set_prefetch(ToString(options.prefetch));
   plan.set_when_unavailable(ToString(options.when_unavailable));
   plan.set_unavailable_after_ms(static_cast<uint64_t>(

@@ -129,6 +129,11 @@ std::optional<int> ParseMigrateOptions(int argc, const char* const argv[],
             "the frozen process stays until all has arrived",
             &options->spool});
   AddCriuOptions(options, &line);
+  line.Add({"hook", 0, "PROGRAM",
+            "run here as PROGRAM EVENT ID: commit, before the process is let "
+            "go to the destination, which fails if this does; rollback, before "
+            "it goes on here after that",
+            &options->hook});
   line.Add({"prefetch", 0, "MODE",
             "how much of what nobody waits for is brought: full (default), "
             "idle, rate=N, off; see `pagelift restore --help`",
@@ -180,6 +185,7 @@ std::optional<int> ParseMigrateOptions(int argc, const char* const argv[],
     return line.Complain(misfit);
   }
   if (!options->tls.empty()) options->tls = Absolute(options->tls);
+  if (!options->hook.empty()) options->hook = Absolute(options->hook);
   options->state = Absolute(options->state);
   if (options->spool != "memory" && options->spool != "none") {
     options->spool = Absolute(options->spool);

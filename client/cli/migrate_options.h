@@ -24,6 +24,7 @@ struct MigrateOptions {
   std::string listen;  // Empty: any port, where the destination sees us.
   std::string spool = "memory";  // Or "none", or a directory.
   std::string criu;
+  std::string hook;
   std::vector<std::string> dump_options;
   std::vector<std::string> restore_options;
   PrefetchMode prefetch;

@@ -9,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "daemon/migration/hosts/hook.h"
+#include "lib/base/log.h"
 #include "lib/base/read_file.h"
 #include "lib/base/replace_file.h"
 #include "lib/base/status_macros.h"
@@ -102,6 +104,7 @@ absl::Status HostRestoreWork::Restore(const v1::RestoreRequest& request) {
   // CRIU's log of an earlier try would explain nothing.
   RETURN_IF_ERROR(Remove(In(kWork)));
   if (mkdir(In(kWork).c_str(), 0700) != 0) return SysError("make ", In(kWork));
+  RETURN_IF_ERROR(TellHook("restore"));
   RETURN_IF_ERROR(OpenSession(request));
   const absl::Status restored = RestoreInto(request);
   if (restored.ok()) return restored;
@@ -122,8 +125,16 @@ absl::Status HostRestoreWork::RestoreInto(const v1::RestoreRequest& request) {
   return hold.WaitHeld(absl::Now() + kRestorePatience);
 }
 
+absl::Status HostRestoreWork::TellHook(const char* event) const {
+  return RunHook(options_.hook, event,
+                 std::filesystem::path(directory_).filename().string());
+}
+
 absl::Status HostRestoreWork::LetGo() {
   ASSIGN_OR_RETURN(HeldRestore hold, Adopt());
+  // It is to run here in any case.
+  const absl::Status told = TellHook("resume");
+  if (!told.ok()) LOG(Error) << told.message();
   RETURN_IF_ERROR(hold.LetGo());
   return hold.WaitRunning(absl::Now() + kLetGoPatience);
 }
@@ -148,6 +159,8 @@ absl::StatusOr<RestoreFound> HostRestoreWork::Look() {
 absl::Status HostRestoreWork::CleanUp() {
   ASSIGN_OR_RETURN(HeldRestore hold, Adopt());
   RETURN_IF_ERROR(hold.Abort(absl::Now() + kCleanUpPatience));
+  const absl::Status told = TellHook("cleanup");
+  if (!told.ok()) LOG(Error) << told.message();
   const absl::StatusOr<std::string> session = ReadFile(In(kSession));
   if (session.ok()) {
     // One whose targets have ended fails by itself, and is not to be cancelled.

@@ -29,7 +29,8 @@ class HostRestoreWork : public RestoreWork {
   struct Options {
     std::string control;  // Of pageliftd.
     std::string criu;
-    std::string tls;  // Directory; empty: pages come in plain text.
+    std::string tls;   // Directory; empty: pages come in plain text.
+    std::string hook;  // A program; empty: none.
   };
 
   HostRestoreWork(std::string directory, Options options)
@@ -53,6 +54,7 @@ class HostRestoreWork : public RestoreWork {
   // Nothing if there is none.
   std::optional<v1::SessionStatus> Session() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status RestoreInto(const v1::RestoreRequest& request);
+  absl::Status TellHook(const char* event) const;
 
   const std::string directory_;
   const Options options_;

@@ -29,6 +29,10 @@ void AddReceiverOptions(ReceiverOptions* options, CommandLine* line) {
   line->Add({"migration-criu", 0, "FILE",
              "the criu to restore them with (default: as `pagelift restore`)",
              &options->criu});
+  line->Add({"migration-hook", 0, "PROGRAM",
+             "run as PROGRAM EVENT ID: restore, before a process is restored; "
+             "resume, before it runs; cleanup, when that is taken back",
+             &options->hook});
   line->Add(
       {"receiver-ready-fd", 0, "N",
        "only for pageliftd itself: whom it starts for migrations writes a "

@@ -20,6 +20,7 @@ struct ReceiverOptions {
   bool insecure = false;
   std::vector<std::string> allowed;  // Empty: whoever is certified.
   std::string criu;                  // Empty: FindCriu() looks for it.
+  std::string hook;                  // Empty: none.
   int ready_fd = -1;                 // The receiver's.
 };
 

@@ -91,6 +91,7 @@ absl::Status Serve(const PagerOptions& options, const GuardedLife& life,
   HostRestoreWork::Options work;
   work.control = options.control;
   work.tls = receiver.tls;
+  work.hook = receiver.hook;
   const absl::StatusOr<std::string> criu = FindCriu(receiver.criu);
   if (criu.ok()) {
     work.criu = *criu;

@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "daemon/migration/hosts/hook.h"
 #include "daemon/migration/outgoing/tree_needs.h"
 #include "daemon/migration/parked/frozen_tree_proto.h"
 #include "daemon/migration/wire/shipped_images.h"
@@ -332,7 +333,8 @@ absl::Status HostSourceWork::Restore() {
 absl::Status HostSourceWork::Fence() {
   note_.set_fenced(true);
   RETURN_IF_ERROR(Note());
-  return tree_->Fence();
+  RETURN_IF_ERROR(tree_->Fence());
+  return RunHook(plan_.hook(), "commit", plan_.id());
 }
 
 absl::Status HostSourceWork::Commit() {
@@ -419,6 +421,9 @@ absl::Status HostSourceWork::LetGo() {
   if (leash_.has_value()) leash_->Reset();
   leash_.reset();
   if (note_.fenced() && tree_ != nullptr) {
+    // Before it runs again, whether or not this works.
+    const absl::Status hook = RunHook(plan_.hook(), "rollback", plan_.id());
+    if (!hook.ok()) LOG(Error) << hook.message();
     RETURN_IF_ERROR(tree_->Unfence());
     note_.set_fenced(false);
   }
