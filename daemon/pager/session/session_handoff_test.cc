@@ -5,10 +5,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <memory>
+
 #include "daemon/pager/session/session.h"
 #include "daemon/pager/session/testing/session_test_base.h"
+#include "daemon/pager/session/testing/userfaultfds_here.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/status_matchers.h"
+#include "lib/source/testing/fake_page_source.h"
 
 namespace pagelift {
 namespace {
@@ -52,6 +57,27 @@ TEST_F(SessionHandoffTest, WhenRestoreFailsTheTasksAreServedUntilTheyAreGone) {
   target_.Kill();
   EXPECT_TRUE(WaitUntilEnded());
   EXPECT_THAT(session_->Snapshot().trouble, HasSubstr("criu restore ended"));
+}
+
+TEST_F(SessionHandoffTest, WhenARestoreIsTakenBackNothingOfItIsKept) {
+  target_.Connect(dir_.path());
+  target_.HandOver();
+  ASSERT_TRUE(Eventually([this] { return State() == SessionState::kServing; }));
+  // Whoever restores has died, or never let it run; then all is killed.
+  target_.Kill();
+  EXPECT_TRUE(WaitUntilEnded());
+  EXPECT_EQ(State(), SessionState::kFailed);
+  EXPECT_THAT(session_->Snapshot().trouble, HasSubstr("criu restore ended"));
+  EXPECT_EQ(session_->stats().pages_lost, 0u);
+  EXPECT_EQ(UserfaultFdsHere(), 0);
+  // And where it was there is room for the next one.
+  Session::Options options;
+  options.work_dir = dir_.path();
+  ASSERT_OK_AND_ASSIGN(
+      std::unique_ptr<Session> next,
+      Session::Open(options, std::make_unique<FakePageSource>(Image())));
+  EXPECT_OK(next->Cancel());
+  next->WaitUntilEnded();
 }
 
 TEST_F(SessionHandoffTest,
