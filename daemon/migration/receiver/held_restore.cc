@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
@@ -20,6 +19,7 @@
 #include "lib/process/child_program.h"
 #include "lib/process/criu_log.h"
 #include "lib/process/pidfd.h"
+#include "lib/process/process_name.h"
 
 namespace pagelift {
 namespace {
@@ -42,6 +42,30 @@ std::vector<std::string> KeeperCommand(const HeldRestore::Options& options,
   argv.insert(argv.end(), options.criu_options.begin(),
               options.criu_options.end());
   return argv;
+}
+
+// Whether it is there; of ours, none that has ended is.
+bool ReapIfOurs(const std::optional<ProcessName>& name) {
+  absl::StatusOr<PidFd> process =
+      name.has_value() ? OpenProcess(*name) : absl::NotFoundError("");
+  if (!process.ok()) return false;
+  siginfo_t ended = {};
+  // By its number: as long as it is not waited for that is its own.
+  return waitid(P_PID, static_cast<id_t>(process->pid()), &ended,
+                WEXITED | WNOHANG) != 0 ||
+         ended.si_pid == 0;
+}
+
+// The keeper last, if nothing else is left. Adds them to `killed`.
+void KillAll(const RestoreNotes& notes, std::vector<ProcessName>& killed) {
+  const std::vector<PidFd> left = RestoreProcesses(notes);
+  for (const PidFd& process : left) {
+    const absl::StatusOr<ProcessName> name = NameOfProcess(process.pid());
+    if (name.ok()) killed.push_back(*name);
+    (void)process.Kill();
+  }
+  const std::optional<PidFd> keeper = Alive(notes, notes.keeper);
+  if (left.empty() && keeper.has_value()) (void)keeper->Kill();
 }
 
 }  // namespace
@@ -145,34 +169,46 @@ absl::Status HeldRestore::LetGo() {
         absl::StrCat("the restore in ", path_, " is being taken back"));
   }
   if (now.notes.passed) return absl::OkStatus();
+  for (const ProcessName& task : now.notes.tasks) {
+    // Criu would wait for it for ever.
+    if (!Alive(now.notes, task).has_value()) {
+      return absl::AbortedError(
+          absl::StrCat("task ", task.pid, " has died while it was held"));
+    }
+  }
   if (!gate_.valid()) {
     ASSIGN_OR_RETURN(gate_, directory_.OpenGate());
   }
-  // First: whoever finds it not noted knows that nobody has said it.
+  // First: it counts from here on. Whoever finds it not noted knows that nobody
+  // has said it.
   RETURN_IF_ERROR(directory_.NoteLetGo());
   return SendWord(gate_.get(), kCommitWord);
 }
 
 absl::Status HeldRestore::WaitRunning(absl::Time deadline) {
   RETURN_IF_ERROR(WaitUntil(
-      [](const RestoreSituation& now) { return !now.under_way; }, deadline));
+      [](const RestoreSituation& now) {
+        return !now.under_way && now.State() != HeldRestoreState::kLetGo;
+      },
+      deadline));
   return Judge();
+}
+
+absl::Status HeldRestore::EndCriu(absl::Time deadline) {
+  return WaitUntil(
+      [](const RestoreSituation& now) {
+        const std::optional<PidFd> criu = Alive(now.notes, now.notes.criu);
+        if (criu.has_value()) (void)criu->Kill();
+        return !now.under_way && now.State() != HeldRestoreState::kLetGo;
+      },
+      deadline);
 }
 
 absl::Status HeldRestore::Judge() {
   const RestoreSituation now = LookAt(directory_);
-  Reap(now.notes);
+  ReapIfOurs(now.notes.keeper);
   if (now.State() != HeldRestoreState::kGone) return absl::OkStatus();
   return WhyFailed(now.notes);
-}
-
-void HeldRestore::Reap(const RestoreNotes& notes) const {
-  if (!notes.of_this_boot || !notes.keeper.has_value()) return;
-  // As long as it is not waited for its number is its own.
-  absl::StatusOr<PidFd> keeper = OpenProcess(*notes.keeper);
-  if (keeper.ok() && keeper->HasExited()) {
-    waitpid(keeper->pid(), nullptr, WNOHANG);
-  }
 }
 
 absl::Status HeldRestore::Abort(absl::Time deadline) {
@@ -197,18 +233,22 @@ absl::Status HeldRestore::Abort(absl::Time deadline) {
   const absl::Duration patience =
       before.under_way ? options_.patience : absl::ZeroDuration();
   if (!WaitUntil(is_gone, std::min(deadline, absl::Now() + patience)).ok()) {
+    std::vector<ProcessName> killed;
     RETURN_IF_ERROR(WaitUntil(
-        [&is_gone](const RestoreSituation& now) {
-          const std::vector<PidFd> left = RestoreProcesses(now.notes);
-          for (const PidFd& process : left) (void)process.Kill();
-          const std::optional<PidFd> keeper =
-              Alive(now.notes, now.notes.keeper);
-          if (left.empty() && keeper.has_value()) (void)keeper->Kill();
+        [&](const RestoreSituation& now) {
+          KillAll(now.notes, killed);
           return is_gone(now);
         },
         deadline));
+    // Whose numbers are to be free for the next run. Not ours to wait for long:
+    // some parent may never ask for its dead.
+    (void)WaitUntil(
+        [&killed](const RestoreSituation&) {
+          return std::none_of(killed.begin(), killed.end(), ReapIfOurs);
+        },
+        std::min(deadline, absl::Now() + options_.patience));
   }
-  Reap(directory_.Read());
+  ReapIfOurs(directory_.Read().keeper);
   return absl::OkStatus();
 }
 

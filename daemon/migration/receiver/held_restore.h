@@ -49,10 +49,14 @@ class HeldRestore {
   absl::Status WaitHeld(absl::Time deadline);
 
   // From now on it may run. Also if it is not held yet: then it will not wait.
-  // Any number of times. kAborted if criu has ended otherwise.
+  // Any number of times. kAborted if criu has ended otherwise, or a task has.
   absl::Status LetGo();
   // OK: the tasks run. kAborted: they do not and will not; quotes criu.
   absl::Status WaitRunning(absl::Time deadline);
+
+  // Ends a criu that was let go and comes to no end, as if a task was killed
+  // meanwhile. Then NothingHasRun() tells what to do.
+  absl::Status EndCriu(absl::Time deadline);
 
   // OK: nothing is left of it. kFailedPrecondition if it may have run.
   absl::Status Abort(absl::Time deadline);
@@ -75,8 +79,6 @@ class HeldRestore {
   // OK unless it is gone.
   absl::Status Judge();
   absl::Status WhyFailed(const RestoreNotes& notes) const;
-  // The keeper, if it is our child and has ended.
-  void Reap(const RestoreNotes& notes) const;
 
   std::string path_;
   RestoreDirectory directory_;

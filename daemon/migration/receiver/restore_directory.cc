@@ -31,6 +31,7 @@ constexpr char kResuming[] = "resuming";
 constexpr char kBoot[] = "boot";
 constexpr char kKeeper[] = "keeper";
 constexpr char kCriu[] = "criu";
+constexpr char kTasks[] = "tasks";
 constexpr char kAborted[] = "aborted";
 constexpr char kLetGo[] = "let-go";
 constexpr char kExit[] = "restore.exit";
@@ -84,7 +85,7 @@ bool RestoreDirectory::HasKeeper() const {
 
 absl::Status RestoreDirectory::Renew() const {
   for (const char* name : {kBoot, kGate, kHeld, kPassed, kResuming, kKeeper,
-                           kCriu, kAborted, kLetGo, kExit}) {
+                           kCriu, kTasks, kAborted, kLetGo, kExit}) {
     if (unlinkat(fd(), name, 0) != 0 && errno != ENOENT) {
       return SysError("remove ", name);
     }
@@ -117,6 +118,13 @@ RestoreNotes RestoreDirectory::Read() const {
     notes.criu = name(2);
     notes.hook = name(4);
   }
+  const std::string tasks =
+      ReadFile(absl::StrCat("/proc/self/fd/", fd(), "/", kTasks)).value_or("");
+  for (const std::string& line :
+       std::vector<std::string>(absl::StrSplit(tasks, '\n'))) {
+    const std::optional<ProcessName> task = ProcessName::FromText(line);
+    if (task.has_value()) notes.tasks.push_back(*task);
+  }
   notes.aborted = Has(kAborted);
   notes.let_go = Has(kLetGo);
   notes.passed = Has(kPassed);
@@ -133,6 +141,14 @@ absl::Status RestoreDirectory::NoteKeeper(const ProcessName& keeper) const {
 }
 absl::Status RestoreDirectory::NoteCriu(const ProcessName& criu) const {
   return Write(kCriu, criu.ToText());
+}
+absl::Status RestoreDirectory::NoteTasks(absl::Span<const PidFd> tasks) const {
+  std::vector<std::string> lines;
+  for (const PidFd& task : tasks) {
+    const absl::StatusOr<ProcessName> name = NameOfProcess(task.pid());
+    if (name.ok()) lines.push_back(name->ToText());
+  }
+  return Write(kTasks, absl::StrJoin(lines, "\n"));
 }
 absl::Status RestoreDirectory::NoteAborted() const {
   return Write(kAborted, "");

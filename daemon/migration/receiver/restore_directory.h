@@ -4,10 +4,13 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "lib/base/unique_fd.h"
+#include "lib/process/pidfd.h"
 #include "lib/process/process_name.h"
 
 namespace pagelift {
@@ -19,6 +22,7 @@ struct RestoreNotes {
   std::optional<ProcessName> criu;
   std::optional<ProcessName> root;  // Of the restored tree; since it is held,
   std::optional<ProcessName> hook;  // as long as it waits for its word.
+  std::vector<ProcessName> tasks;   // Soon after; what is below it, and it.
   bool aborted = false;             // It has not run, and is not to.
   bool let_go = false;    // A word for the hook was, or was about to be, sent.
   bool passed = false;    // It came: criu was told to go on.
@@ -54,6 +58,7 @@ class RestoreDirectory {
   RestoreNotes Read() const;
   absl::Status NoteKeeper(const ProcessName& keeper) const;
   absl::Status NoteCriu(const ProcessName& criu) const;
+  absl::Status NoteTasks(absl::Span<const PidFd> tasks) const;
   absl::Status NoteAborted() const;
   absl::Status NoteLetGo() const;
   absl::Status NoteExit(int exit_code) const;

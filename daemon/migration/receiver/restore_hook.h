@@ -11,9 +11,10 @@ inline constexpr char kRestoreDirectoryVariable[] = "PAGELIFT_RESTORE";
 // while the tree stands still: it forks nothing and does nothing for most.
 //
 // The gate is opened both ways: who opens it waits for nobody, and who reads
-// from it is told no end when a writer dies. A file is there at once with all
-// that it says, because what is echoed is one write; its reader knows by the
-// newline.
+// from it is told no end when a writer dies. What is said is noted before, so
+// that it counts even if nobody has the gate open. A file is there at once with
+// all that it says, because what is echoed is one write; its reader knows by
+// the newline.
 inline constexpr char kRestoreHook[] = R"sh(#!/bin/sh
 name() {
   while IFS= read -r line; do stat=$line; done < "/proc/$1/stat" || exit 1
@@ -30,8 +31,9 @@ case $CRTOOLS_SCRIPT_ACTION in
     name "$PPID"; criu=$name
     name "$$"
     echo "$root $criu $name" > held || exit 1
-    IFS= read -r word <&3 || exit 1
-    test "$word" = commit || exit 1
+    test -e let-go || { IFS= read -r word <&3 && test "$word" = commit; } ||
+      exit 1
+    test ! -e aborted || exit 1
     : > passed || exit 1
     ;;
   pre-resume)

@@ -24,6 +24,7 @@
 #include "daemon/migration/receiver/restore_directory.h"
 #include "daemon/migration/receiver/restore_hook.h"
 #include "daemon/migration/receiver/restored_processes.h"
+#include "daemon/migration/receiver/restorer_wait.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
@@ -78,10 +79,9 @@ class Keeper {
         gate_(std::move(gate)),
         watch_(std::move(watch)) {}
 
-  // Until criu has ended. While the hook waits it cannot see that the directory
-  // is removed, and nobody could tell it any more: we do.
-  void Await(const PidFd& criu) const;
-  void LookAfterGate() const;
+  // Until criu has ended.
+  void Await(const PidFd& criu);
+  void Look();
   // After criu has failed.
   void Bury() const;
 
@@ -90,33 +90,57 @@ class Keeper {
   // not lost, whoever says it and dies.
   const UniqueFd gate_;
   const UniqueFd watch_;
+  bool tasks_noted_ = false;
 };
 
-void Keeper::LookAfterGate() const {
+void Keeper::Look() {
   char events[4096];
   while (read(watch_.get(), events, sizeof(events)) > 0) {
   }
   struct stat info;
-  if (fstat(gate_.get(), &info) == 0 && info.st_nlink > 0) return;
-  const absl::Status told = SendWord(gate_.get(), kAbortWord);
-  if (!told.ok()) LOG(Error) << told.message();
+  if (fstat(gate_.get(), &info) == 0 && info.st_nlink == 0) {
+    // The hook that waits cannot see that the directory was removed, and nobody
+    // else could tell it any more.
+    const absl::Status told = SendWord(gate_.get(), kAbortWord);
+    if (!told.ok()) LOG(Error) << told.message();
+    return;
+  }
+  if (tasks_noted_) return;
+  const RestoreNotes notes = directory_.Read();
+  if (!notes.held()) return;
+  // For who looks when we have died, and the root of them, too.
+  tasks_noted_ = true;
+  const absl::Status noted = directory_.NoteTasks(RestoredTasks(notes));
+  if (!noted.ok()) LOG(Error) << noted.message();
 }
 
-void Keeper::Await(const PidFd& criu) const {
+void Keeper::Await(const PidFd& criu) {
   pollfd ready[] = {{criu.fd(), POLLIN, 0}, {watch_.get(), POLLIN, 0}};
   while (ready[0].revents == 0) {
-    if (poll(ready, 2, -1) > 0 && ready[1].revents != 0) LookAfterGate();
+    if (poll(ready, 2, -1) > 0 && ready[1].revents != 0) Look();
   }
 }
 
 void Keeper::Bury() const {
   const RestoreNotes notes = directory_.Read();
-  const std::vector<PidFd> tasks = RestoredTasks(notes);
+  std::vector<PidFd> tasks = RestoredTasks(notes);
+  RestorerPlace place = PlaceInRestorer(tasks);
+  // Those that criu has let go of go on by themselves for a moment. Who has run
+  // so long and blocks all signals does so of its own.
+  for (int look = 0; look < 100 && place == RestorerPlace::kInside; ++look) {
+    usleep(10'000);
+    tasks = RestoredTasks(notes);
+    place = PlaceInRestorer(tasks);
+  }
   // Without the notes only the tasks can tell.
   const bool may_run = notes.passed || directory_.IsGone();
-  if (may_run && !tasks.empty() && !AllWaitInRestorer(tasks)) {
+  if (may_run && !tasks.empty() && place != RestorerPlace::kWaiting) {
     LOG(Error) << "criu restore has failed after it let the tasks run";
     return;
+  }
+  // Once they are killed nothing else tells.
+  if (!tasks.empty() && place == RestorerPlace::kWaiting) {
+    (void)directory_.NoteAborted();
   }
   do {
     for (const PidFd& process : DescendantsOf(getpid())) {
@@ -132,14 +156,16 @@ absl::Status Keeper::Run(RestoreDirectory directory,
   UniqueFd watch(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   if (!watch.valid() ||
       inotify_add_watch(watch.get(), PathOf(gate.get()).c_str(), IN_ATTRIB) <
-          0) {
+          0 ||
+      inotify_add_watch(watch.get(), PathOf(directory.fd()).c_str(),
+                        IN_CLOSE_WRITE) < 0) {
     return SysError("inotify");
   }
   RETURN_IF_ERROR(NameDirectory(directory.fd()));
   ASSIGN_OR_RETURN(const UniqueFd hook, MakeHook());
   argv.push_back("--action-script");
   argv.push_back(absl::StrCat("/proc/", getpid(), "/fd/", hook.get()));
-  const Keeper keeper(std::move(directory), std::move(gate), std::move(watch));
+  Keeper keeper(std::move(directory), std::move(gate), std::move(watch));
   ProgramStart start;
   start.argv = std::move(argv);
   ASSIGN_OR_RETURN(ChildProgram criu, ChildProgram::Start(start));

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "daemon/migration/receiver/restored_processes.h"
+#include "daemon/migration/receiver/restorer_wait.h"
 
 namespace pagelift {
 
@@ -37,8 +38,16 @@ HeldRestoreState RestoreSituation::State() const {
   if (notes.exit_code == 0) return HeldRestoreState::kRunning;
   if (!notes.passed) return HeldRestoreState::kGone;
   const std::vector<PidFd> tasks = RestoredTasks(notes);
-  return tasks.empty() || AllWaitInRestorer(tasks) ? HeldRestoreState::kGone
-                                                   : HeldRestoreState::kRunning;
+  if (tasks.empty()) return HeldRestoreState::kGone;
+  switch (PlaceInRestorer(tasks)) {
+    case RestorerPlace::kWaiting:
+      return HeldRestoreState::kGone;
+    case RestorerPlace::kInside:
+      return HeldRestoreState::kLetGo;
+    case RestorerPlace::kLeft:
+      return HeldRestoreState::kRunning;
+  }
+  return HeldRestoreState::kGone;
 }
 
 bool RestoreSituation::NothingHasRun() const {
@@ -49,7 +58,9 @@ bool RestoreSituation::NothingHasRun() const {
   // The hook never told criu to go on, and now there is no criu.
   if (!notes.passed) return true;
   const std::vector<PidFd> tasks = RestoredTasks(notes);
-  if (!tasks.empty()) return AllWaitInRestorer(tasks);
+  if (!tasks.empty()) {
+    return PlaceInRestorer(tasks) == RestorerPlace::kWaiting;
+  }
   // A criu that fails by itself kills all that it has made; before it runs if
   // it had not come to detach from it.
   return notes.exit_code.has_value() && *notes.exit_code < 128 &&

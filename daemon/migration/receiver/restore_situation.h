@@ -13,7 +13,8 @@ namespace pagelift {
 enum class HeldRestoreState {
   kStarting,  // Not all is restored.
   kHeld,      // All is, and waits for a word.
-  kLetGo,     // The word is said, or was about to be: to be said again.
+  kLetGo,     // The word is said, or was about to be: to be said again. Or criu
+              // has died of late, and it is to be seen what the tasks do.
   kRunning,   // The tasks run, or have run and ended.
   kGone,      // Criu has ended otherwise, or was never started.
 };

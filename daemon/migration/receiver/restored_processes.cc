@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
-#include "daemon/migration/receiver/restorer_wait.h"
 #include "lib/process/child_processes.h"
 #include "lib/process/descendants.h"
 #include "lib/process/process_name.h"
@@ -55,6 +54,7 @@ std::vector<PidFd> RestoredTasks(const RestoreNotes& notes) {
   Found found;
   if (!notes.of_this_boot || !notes.held()) return {};
   found.AddTree(notes.root);
+  for (const ProcessName& task : notes.tasks) found.AddTree(task);
   if (!notes.keeper.has_value() || !OpenProcess(*notes.keeper).ok()) {
     return std::move(found).Take();
   }
@@ -73,16 +73,19 @@ std::vector<PidFd> RestoreProcesses(const RestoreNotes& notes) {
   found.AddTree(notes.criu);
   found.AddTree(notes.hook);
   found.AddTree(notes.root);
+  for (const ProcessName& task : notes.tasks) found.AddTree(task);
   if (notes.keeper.has_value() && OpenProcess(*notes.keeper).ok()) {
     found.AddBelow(notes.keeper->pid);
   }
   return std::move(found).Take();
 }
 
-bool AllWaitInRestorer(absl::Span<const PidFd> tasks) {
-  return std::all_of(tasks.begin(), tasks.end(), [](const PidFd& task) {
-    return WaitsInRestorer(task.pid());
-  });
+RestorerPlace PlaceInRestorer(absl::Span<const PidFd> tasks) {
+  RestorerPlace place = RestorerPlace::kWaiting;
+  for (const PidFd& task : tasks) {
+    place = std::max(place, PlaceInRestorer(task.pid()));
+  }
+  return place;
 }
 
 }  // namespace pagelift

@@ -72,17 +72,18 @@ bool WaitsForAWord(const std::string& thread) {
 
 }  // namespace
 
-bool WaitsInRestorer(pid_t pid) {
+RestorerPlace PlaceInRestorer(pid_t pid) {
   bool any = false;
+  bool all_wait = true;
   std::error_code ended;
   for (const auto& thread : std::filesystem::directory_iterator(
            absl::StrCat("/proc/", pid, "/task"), ended)) {
     any = true;
-    if (!BlocksAllSignals(thread.path()) || !WaitsForAWord(thread.path())) {
-      return false;
-    }
+    if (!BlocksAllSignals(thread.path())) return RestorerPlace::kLeft;
+    all_wait = all_wait && WaitsForAWord(thread.path());
   }
-  return any;
+  if (!any) return RestorerPlace::kLeft;
+  return all_wait ? RestorerPlace::kWaiting : RestorerPlace::kInside;
 }
 
 }  // namespace pagelift

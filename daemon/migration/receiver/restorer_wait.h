@@ -5,12 +5,17 @@
 
 namespace pagelift {
 
-// Whether every thread of a restored process still waits in CRIU's restorer,
-// which blocks all signals, for CRIU to let it go on: it has executed nothing
-// of its own program. If CRIU has died that stays so. False, too, if the
-// process has ended or we may not look into it. The caller makes sure that
-// `pid` means the right process.
-bool WaitsInRestorer(pid_t pid);
+// Where the threads of a restored process are. CRIU's restorer blocks all
+// signals until it goes over to the program, whose signals then are its own.
+enum class RestorerPlace {
+  kWaiting,  // All wait in it for CRIU: if CRIU has died, for ever.
+  kInside,   // All are in it, and some may be about to leave it.
+  kLeft,     // One has left it, or never was there.
+};
+
+// kLeft, too, if the process has ended or we may not look into it. The caller
+// makes sure that `pid` means the right process.
+RestorerPlace PlaceInRestorer(pid_t pid);
 
 }  // namespace pagelift
 

@@ -48,7 +48,8 @@ class RestorerWaitTest : public ::testing::Test {
     while (true) pause();
   }
   bool Waits() const {
-    return Eventually([this] { return WaitsInRestorer(child_); });
+    return Eventually(
+        [this] { return PlaceInRestorer(child_) == RestorerPlace::kWaiting; });
   }
 
   std::atomic<uint32_t>* const word_;
@@ -64,9 +65,9 @@ TEST_F(RestorerWaitTest, WhoIsToldToGoOnDoesNotAnyMoreEvenIfNotYetWoken) {
   Start(~uint64_t{0});
   ASSERT_TRUE(Waits());
   *word_ = 5;
-  EXPECT_FALSE(WaitsInRestorer(child_));
+  EXPECT_EQ(PlaceInRestorer(child_), RestorerPlace::kInside);
   syscall(SYS_futex, word_, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
-  EXPECT_FALSE(WaitsInRestorer(child_));
+  EXPECT_EQ(PlaceInRestorer(child_), RestorerPlace::kInside);
 }
 
 TEST_F(RestorerWaitTest, AProgramThatBlocksWhatItMayDoesNot) {
@@ -77,16 +78,16 @@ TEST_F(RestorerWaitTest, AProgramThatBlocksWhatItMayDoesNot) {
     return absl::StartsWith(ReadFile(call).value_or(""),
                             absl::StrCat(SYS_futex, " "));
   }));
-  EXPECT_FALSE(WaitsInRestorer(child_));
+  EXPECT_EQ(PlaceInRestorer(child_), RestorerPlace::kLeft);
 }
 
 TEST_F(RestorerWaitTest, AProgramThatRunsOrHasEndedDoesNot) {
-  EXPECT_FALSE(WaitsInRestorer(getpid()));
+  EXPECT_EQ(PlaceInRestorer(getpid()), RestorerPlace::kLeft);
   child_ = fork();
   if (child_ == 0) _exit(0);
   siginfo_t info;
   waitid(P_PID, static_cast<id_t>(child_), &info, WEXITED | WNOWAIT);
-  EXPECT_FALSE(WaitsInRestorer(child_));
+  EXPECT_EQ(PlaceInRestorer(child_), RestorerPlace::kLeft);
 }
 
 }  // namespace
