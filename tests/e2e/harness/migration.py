@@ -31,6 +31,10 @@ class Station:
     folder: Path
     daemon: Process | None = None
     runs: int = 0
+    # What both pageliftd and `pagelift migrate` are told of security.
+    daemon_security: tuple[str | Path, ...] = ("--migration-insecure",)
+    command_security: tuple[str | Path, ...] = ("--insecure",)
+    hook: Path | None = None
 
     @property
     def address(self) -> str:
@@ -51,12 +55,13 @@ class Station:
     def start_daemon(self) -> None:
         """Returns when it takes migrations and opens sessions."""
         ready_read, ready_write = os.pipe()
+        hook = ["--migration-hook", self.hook] if self.hook else []
         try:
             self.daemon = self.host.start(
                 "pageliftd",
                 [*tools.sandboxed("pageliftd"), "--control", self.control,
-                 "--accept-migrations", self.address, "--migration-insecure",
-                 "--migration-state", self.incoming, "--migration-criu",
+                 "--accept-migrations", self.address, *self.daemon_security,
+                 *hook, "--migration-state", self.incoming, "--migration-criu",
                  tools.criu(), "--log-file", self.folder / "pageliftd.log",
                  "--ready-fd", str(ready_write), "--check-invariants"],
                 self.folder / "pageliftd-output.log", pass_fds=[ready_write])
@@ -151,7 +156,8 @@ class Stage:
         command = source.host.start(
             "pagelift migrate",
             [tools.pagelift("pagelift"), "migrate", "--pid", str(pid), "--to",
-             destination.address, "--insecure", "--json", "--state",
+             destination.address, *source.command_security, "--json",
+             "--state",
              source.migrations, "--criu", tools.criu(), *options], output)
         migration = Migration(command, output, source, destination)
         self.migrations.append(migration)
@@ -159,12 +165,16 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(name: str, keep: bool = False) -> Iterator[Stage]:
-    """Both stations at work."""
+def stage(name: str, keep: bool = False,
+          prepare: Callable[[Station, Station], None] | None = None
+          ) -> Iterator[Stage]:
+    """Both stations at work; `prepare` is called before they are."""
     with Scene(name, keep) as scene:
         left = Station(scene.source, scene.make_folder("left"))
         right = Station(scene.destination, scene.make_folder("right"))
         try:
+            if prepare is not None:
+                prepare(left, right)
             for station in (left, right):
                 station.folder.chmod(0o700)
                 station.start_daemon()

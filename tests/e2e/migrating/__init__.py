@@ -1,8 +1,20 @@
 """The cases of tests/e2e/migration. Each tells what it has shown, or raises."""
 
-from .moving import (a_process_is_moved, a_tree_goes_there_and_back)
+from .commanding import (a_dry_run_changes_nothing, a_migration_is_aborted,
+                         a_spool_on_the_disk_outlives_its_server,
+                         hooks_are_run, one_that_lacks_memory_is_not_moved,
+                         over_tls, what_is_in_the_way_is_told, without_a_spool)
+from .moving import a_process_is_moved, a_tree_goes_there_and_back
 
 CASES = (
     a_process_is_moved,
     a_tree_goes_there_and_back,
+    a_dry_run_changes_nothing,
+    what_is_in_the_way_is_told,
+    one_that_lacks_memory_is_not_moved,
+    a_migration_is_aborted,
+    over_tls,
+    a_spool_on_the_disk_outlives_its_server,
+    without_a_spool,
+    hooks_are_run,
 )
