@@ -194,6 +194,7 @@ def crash(times: int, seed: int, victims: list[str], steps: list[str],
     outcomes: collections.Counter[Outcome] = collections.Counter()
     chance = random.Random(seed)
     plan = [(victim, step) for victim in victims for step in steps]
+    chance.shuffle(plan)
     with stage("migration-crashes") as here:
         crasher = Crasher(here)
         for number in range(times):
