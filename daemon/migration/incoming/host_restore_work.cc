@@ -5,11 +5,13 @@
 
 #include <filesystem>
 #include <system_error>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "daemon/migration/hosts/hook.h"
+#include "daemon/migration/receiver/image_intake.h"
 #include "lib/base/log.h"
 #include "lib/base/read_file.h"
 #include "lib/base/replace_file.h"
@@ -89,15 +91,12 @@ absl::Status HostRestoreWork::OpenSession(const v1::RestoreRequest& request) {
   return ReplaceFile(directory.get(), kSession, opened.session());
 }
 
-std::optional<v1::SessionStatus> HostRestoreWork::Session() {
+absl::StatusOr<v1::SessionStatus> HostRestoreWork::Session() {
   const absl::StatusOr<std::string> name = ReadFile(In(kSession));
-  if (!name.ok()) return std::nullopt;
+  if (!name.ok()) return absl::UnavailableError("there is no session yet");
   absl::MutexLock lock(&mu_);
-  const absl::StatusOr<DaemonClient*> daemon = Daemon();
-  if (!daemon.ok()) return std::nullopt;
-  absl::StatusOr<v1::SessionStatus> status = (*daemon)->GetSession(*name);
-  if (!status.ok()) return std::nullopt;
-  return *std::move(status);
+  ASSIGN_OR_RETURN(DaemonClient * daemon, Daemon());
+  return daemon->GetSession(*name);
 }
 
 absl::Status HostRestoreWork::Restore(const v1::RestoreRequest& request) {
@@ -106,11 +105,17 @@ absl::Status HostRestoreWork::Restore(const v1::RestoreRequest& request) {
   if (mkdir(In(kWork).c_str(), 0700) != 0) return SysError("make ", In(kWork));
   RETURN_IF_ERROR(TellHook("restore"));
   RETURN_IF_ERROR(OpenSession(request));
-  const absl::Status restored = RestoreInto(request);
+  // Before we agree to anything they have to be there for good; criu need not
+  // wait for that, while the process stands still.
+  absl::Status synced;
+  std::thread sync([&] { synced = SyncImages(directory_); });
+  absl::Status restored = RestoreInto(request);
+  sync.join();
+  restored.Update(synced);
   if (restored.ok()) return restored;
   // What the pager had against it explains more than criu's broken pipe.
-  const std::optional<v1::SessionStatus> session = Session();
-  if (!session.has_value() || session->trouble().empty()) return restored;
+  const absl::StatusOr<v1::SessionStatus> session = Session();
+  if (!session.ok() || session->trouble().empty()) return restored;
   return absl::Status(restored.code(),
                       absl::StrCat("the pager: ", session->trouble(), "; ",
                                    restored.message()));
@@ -184,8 +189,9 @@ bool HostRestoreWork::MayBeLost() {
 }
 
 void HostRestoreWork::Describe(v1::GetMigrationResponse* response) {
-  const std::optional<v1::SessionStatus> session = Session();
-  if (!session.has_value()) return;
+  const absl::StatusOr<v1::SessionStatus> session = Session();
+  if (absl::IsNotFound(session.status())) response->set_session_state("gone");
+  if (!session.ok()) return;
   response->set_session_state(session->state());
   response->set_pages_total(session->pages_total());
   response->set_pages_missing(session->pages_missing());

@@ -51,8 +51,8 @@ class HostRestoreWork : public RestoreWork {
   absl::StatusOr<DaemonClient*> Daemon() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status OpenSession(const v1::RestoreRequest& request)
       ABSL_LOCKS_EXCLUDED(mu_);
-  // Nothing if there is none.
-  std::optional<v1::SessionStatus> Session() ABSL_LOCKS_EXCLUDED(mu_);
+  // kNotFound: it has ended, and is forgotten.
+  absl::StatusOr<v1::SessionStatus> Session() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status RestoreInto(const v1::RestoreRequest& request);
   absl::Status TellHook(const char* event) const;
 

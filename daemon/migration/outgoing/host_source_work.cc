@@ -353,8 +353,13 @@ absl::StatusOr<bool> HostSourceWork::IsDrained() {
   const absl::StatusOr<v1::GetMigrationResponse> response = Ask();
   if (absl::IsUnavailable(response.status())) return false;
   RETURN_IF_ERROR(response.status());
-  return response->state() == ToString(DestinationRecorded::kReleased) ||
-         response->session_state() == "complete";
+  if (response->state() == ToString(DestinationRecorded::kReleased)) {
+    return true;
+  }
+  // One whose process has ended, or was given up, needs none either.
+  const std::string& session = response->session_state();
+  return response->state() == ToString(DestinationRecorded::kRunning) &&
+         (session == "complete" || session == "failed" || session == "gone");
 }
 
 absl::Status HostSourceWork::EndTree() {

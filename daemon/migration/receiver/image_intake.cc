@@ -133,24 +133,12 @@ absl::Status ImageIntake::EndFile() {
   return absl::OkStatus();
 }
 
-absl::Status ImageIntake::SyncAll() const {
-  for (const std::string& name : names_) {
-    const UniqueFd file(openat(directory_.get(), name.c_str(),
-                               O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!file.valid() || fsync(file.get()) != 0)
-      return SysError("fsync ", name);
-  }
-  if (fsync(directory_.get()) != 0) return SysError("fsync ", kNew);
-  return absl::OkStatus();
-}
-
 absl::Status ImageIntake::Publish() {
   RETURN_IF_ERROR(EndFile());
   if (names_.size() != file_count_) {
     return Refused(
         absl::StrCat(names_.size(), " files instead of ", file_count_));
   }
-  RETURN_IF_ERROR(SyncAll());
   // Renamed before it is removed: `images` is never some of its files.
   const int parent = parent_.get();
   RETURN_IF_ERROR(RemoveTree(parent, kOld));
@@ -160,8 +148,32 @@ absl::Status ImageIntake::Publish() {
   if (renameat(parent, kNew, parent, kImages) != 0) {
     return SysError("rename ", kNew);
   }
-  if (fsync(parent) != 0) return SysError("fsync");
   return RemoveTree(parent, kOld);
+}
+
+absl::Status SyncImages(const std::string& parent) {
+  const UniqueFd parent_fd(
+      open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!parent_fd.valid()) return SysError("open ", parent);
+  const UniqueFd images(
+      openat(parent_fd.get(), kImages,
+             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!images.valid()) return SysError("open ", parent, "/", kImages);
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(
+           absl::StrCat(parent, "/", kImages), error)) {
+    const std::string name = entry.path().filename().string();
+    const UniqueFd file(
+        openat(images.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    if (!file.valid() || fsync(file.get()) != 0) {
+      return SysError("fsync ", name);
+    }
+  }
+  if (error) return SysErrorOf(error.value(), "read ", parent);
+  for (int fd : {images.get(), parent_fd.get()}) {
+    if (fsync(fd) != 0) return SysError("fsync ", parent);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace pagelift

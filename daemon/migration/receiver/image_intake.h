@@ -18,8 +18,9 @@ namespace pagelift {
 
 // Takes the files of an image directory that another host sends, one after the
 // other, which are hostile until checked. They become the directory `images`
-// when all are there and on the disk, and not before: at every instant that has
-// all files of one sender or of an earlier one, or is not there.
+// when all are there, and not before: at every instant that has all files of
+// one sender or of an earlier one, or is not there. They are on the disk, and
+// outlive a failure of power, after SyncImages(), which is slow.
 //
 // kInvalidArgument: what was sent breaks a rule; kDataLoss: a file is not what
 // its digest says. After an error all is to be sent anew.
@@ -57,7 +58,6 @@ class ImageIntake {
         limits_(limits) {}
   absl::Status CheckNew(const ShippedFile& file) const;
   absl::Status EndFile();
-  absl::Status SyncAll() const;
 
   UniqueFd parent_;
   UniqueFd directory_;  // images.new
@@ -71,6 +71,9 @@ class ImageIntake {
   uint64_t received_ = 0;
   Xxh3 digest_;
 };
+
+// Has the published images of `parent` on the disk when it returns.
+absl::Status SyncImages(const std::string& parent);
 
 }  // namespace pagelift
 
