@@ -18,6 +18,7 @@
 #include "client/cli/human_units.h"
 #include "client/cli/local_address.h"
 #include "client/cli/migrate_options.h"
+#include "client/cli/migration_list.h"
 #include "client/cli/migration_report.h"
 #include "client/cli/migration_watch.h"
 #include "client/cli/programs.h"
@@ -281,6 +282,20 @@ absl::StatusOr<v1::MigrationProgress> Migrate(const MigrateOptions& options,
   return Follower(options, watch).Run(signals);
 }
 
+int List(const MigrateOptions& options) {
+  const absl::StatusOr<std::vector<KnownMigration>> known =
+      KnownMigrations(options.state);
+  if (!known.ok()) {
+    fprintf(stderr, "pagelift migrate: %s\n",
+            std::string(known.status().message()).c_str());
+    return 1;
+  }
+  fputs(
+      (options.json ? MigrationsJson(*known) : MigrationsTable(*known)).c_str(),
+      stdout);
+  return 0;
+}
+
 int Run(const MigrateOptions& options) {
   // Our own signals: what we start must not have them blocked, and has not.
   StopSignals signals;
@@ -318,7 +333,7 @@ int MigrateCommand(int argc, const char* const argv[]) {
           ParseMigrateOptions(argc, argv, &options)) {
     return *exit_code;
   }
-  return Run(options);
+  return options.list ? List(options) : Run(options);
 }
 
 }  // namespace pagelift

@@ -55,6 +55,7 @@ void AddCriuOptions(MigrateOptions* options, CommandLine* line) {
 
 // What is wrong with them together; empty: nothing.
 std::string Misfit(const MigrateOptions& options) {
+  if (options.list) return "";
   if (!options.resume.empty()) {
     return options.pid != 0 || !options.to.empty()
                ? "--resume goes on with what was planned: without --pid and "
@@ -101,6 +102,8 @@ std::optional<int> ParseMigrateOptions(int argc, const char* const argv[],
   line.Add({"resume", 0, "ID",
             "go on with a migration whose server has been killed",
             &options->resume});
+  line.Add({"list", 0, "", "the migrations from this host, and how they are",
+            &options->list});
   line.Add({"dry-run", 0, "",
             "only check both hosts, and say what is in the way",
             &options->dry_run});

@@ -34,6 +34,7 @@ struct MigrateOptions {
   std::string state = kDefaultMigrations;
   bool no_wait = false;
   bool dry_run = false;
+  bool list = false;
   bool json = false;
 };
 

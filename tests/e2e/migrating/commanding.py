@@ -102,6 +102,12 @@ def a_migration_is_aborted() -> str:
         migration.wait(1 if aborted else 0)
         there = here.left if aborted else here.right
         wait_for_beats(state, there.host)
+        listed = here.left.host.run(
+            [tools.pagelift("pagelift"), "migrate", "--list", "--state",
+             here.left.migrations])
+        if (migration.id not in listed
+                or ("aborted" if aborted else "released") not in listed):
+            raise Failed(f"it is listed as {listed}")
         return said.strip()
 
 
