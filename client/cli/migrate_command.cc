@@ -5,7 +5,6 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -28,8 +27,8 @@
 #include "lib/base/json_string.h"
 #include "lib/base/random_id.h"
 #include "lib/base/status_macros.h"
-#include "lib/base/sys_error.h"
 #include "lib/memory/page.h"
+#include "lib/migration/private_directory.h"
 #include "lib/migration/record_file.h"
 #include "lib/prefetch/prefetch_mode.h"
 #include "lib/process/fd_channel.h"
@@ -51,6 +50,7 @@ constexpr int kNotOver = 3;
 absl::StatusOr<v1::MigrationPlan> MakePlan(const MigrateOptions& options) {
   v1::MigrationPlan plan;
   plan.set_id(NewRandomId());
+  plan.set_image(NewRandomId());
   ASSIGN_OR_RETURN(const ProcessName root, NameOfProcess(options.pid));
   plan.set_pid(root.pid);
   plan.set_start_ticks(root.start_ticks);
@@ -249,11 +249,8 @@ absl::Status StartServer(const MigrationPlace& place) {
 absl::StatusOr<MigrationPlace> Begin(const MigrateOptions& options,
                                      const v1::MigrationPlan& plan) {
   const MigrationPlace place{absl::StrCat(options.state, "/", plan.id())};
-  std::error_code error;
-  std::filesystem::create_directories(place.directory, error);
-  if (error) return SysErrorOf(error.value(), "make ", place.directory);
-  std::filesystem::permissions(place.directory,
-                               std::filesystem::perms::owner_all, error);
+  RETURN_IF_ERROR(MakePrivateDirectory(options.state));
+  RETURN_IF_ERROR(MakePrivateDirectory(place.directory));
   RETURN_IF_ERROR(WriteRecord(place.directory, MigrationPlace::kPlan, plan));
   return place;
 }

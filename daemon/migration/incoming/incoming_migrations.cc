@@ -1,9 +1,6 @@
 #include "daemon/migration/incoming/incoming_migrations.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <iterator>
 #include <system_error>
@@ -16,19 +13,13 @@
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/migration/destination_protocol.h"
+#include "lib/migration/private_directory.h"
 
 namespace pagelift {
 namespace {
 
 constexpr size_t kIdLength = 32;
 constexpr absl::Duration kRemembered = absl::Hours(24);
-
-absl::Status MakeDirectory(const std::string& path) {
-  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
-    return SysError("make ", path);
-  }
-  return absl::OkStatus();
-}
 
 bool IsOver(const IncomingMigration& migration) {
   const DestinationRecorded recorded = migration.recorded();
@@ -47,7 +38,7 @@ bool IsMigrationId(const std::string& id) {
 
 absl::StatusOr<std::unique_ptr<IncomingMigrations>> IncomingMigrations::Open(
     std::string directory, MakeWork make_work) {
-  RETURN_IF_ERROR(MakeDirectory(directory));
+  RETURN_IF_ERROR(MakePrivateDirectory(directory));
   std::unique_ptr<IncomingMigrations> migrations(
       new IncomingMigrations(std::move(directory), std::move(make_work)));
   RETURN_IF_ERROR(migrations->OpenAll());
@@ -101,7 +92,7 @@ IncomingMigrations::FindOrMake(const std::string& id) {
     return it->second;
   }
   RemoveOld();
-  RETURN_IF_ERROR(MakeDirectory(DirectoryOf(id)));
+  RETURN_IF_ERROR(MakePrivateDirectory(DirectoryOf(id)));
   return OpenOne(id);
 }
 

@@ -1,10 +1,8 @@
 #include "daemon/migration/incoming/run_receiver.h"
 
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -19,7 +17,7 @@
 #include "grpcpp/grpcpp.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
-#include "lib/base/sys_error.h"
+#include "lib/migration/private_directory.h"
 #include "lib/process/fd_channel.h"
 #include "lib/process/find_program.h"
 #include "lib/process/guard.h"
@@ -83,9 +81,7 @@ absl::Status Serve(const PagerOptions& options, const GuardedLife& life,
   const ReceiverOptions& receiver = options.receiver;
   RouteGrpcLog();
   KeepGrpcToTheEnd();
-  std::error_code error;
-  std::filesystem::create_directories(receiver.state, error);
-  if (error) return SysErrorOf(error.value(), "make ", receiver.state);
+  RETURN_IF_ERROR(MakePrivateDirectory(receiver.state));
   ASSIGN_OR_RETURN(const UniqueFd lock,
                    LockReceiver(receiver.state, life.guard, kHandOver));
   HostRestoreWork::Options work;

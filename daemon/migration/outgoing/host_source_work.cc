@@ -74,7 +74,7 @@ HostSourceWork::HostSourceWork(const v1::MigrationPlan& plan,
                                     : Endpoint(plan.destination(), client_tls,
                                                plan.server_name()),
               plan.id()),
-      catalog_(plan.id()) {
+      catalog_(plan.image()) {
   note_.set_leash(-1);
   note_.set_spool(-1);
 }
@@ -321,7 +321,7 @@ absl::Status HostSourceWork::Restore() {
     request.set_page_server(anywhere ? listens_on_.substr(colon) : listens_on_);
     request.set_content_id(content_id_);
   }
-  request.set_image(plan_.id());
+  request.set_image(plan_.image());
   request.set_certified_as(plan_.certified_as());
   request.set_prefetch(plan_.prefetch());
   request.set_when_unavailable(plan_.when_unavailable());
