@@ -26,7 +26,7 @@ absl::StatusOr<v1::MigrationProgress> Abort(const MigrationPlace& place) {
       ASSIGN_OR_RETURN(progress, watch.Get());
     }
   }
-  if (progress.state() != "aborted") {
+  if (!RunsHere(progress)) {
     return absl::FailedPreconditionError(
         "it is past the commit point: the process runs at the destination");
   }

@@ -313,13 +313,12 @@ int Run(const MigrateOptions& options) {
     return absl::IsUnavailable(ended.status()) ? kNotOver : 1;
   }
   if (!options.json) {
-    fputs(MigrationSummary(*ended).c_str(),
-          ended->state() == "aborted" ? stderr : stdout);
+    fputs(MigrationSummary(*ended).c_str(), RunsHere(*ended) ? stderr : stdout);
   }
   if (RunsThere(*ended)) {
     return ended->destination().pages_lost() == 0 ? 0 : 1;
   }
-  return ended->state() == "aborted" ? 1 : kNotOver;
+  return RunsHere(*ended) ? 1 : kNotOver;
 }
 
 }  // namespace

@@ -29,7 +29,11 @@ bool RunsThere(const v1::MigrationProgress& progress) {
 }
 
 bool IsOver(const v1::MigrationProgress& progress) {
-  return progress.state() == "released" || progress.state() == "aborted";
+  return progress.state() == "released" || RunsHere(progress);
+}
+
+bool RunsHere(const v1::MigrationProgress& progress) {
+  return progress.state() == "aborted" || progress.runs_here();
 }
 
 std::string MigrationLine(const v1::MigrationProgress& progress,
@@ -60,9 +64,13 @@ std::string MigrationLine(const v1::MigrationProgress& progress,
 }
 
 std::string MigrationSummary(const v1::MigrationProgress& progress) {
-  if (progress.state() == "aborted") {
+  if (RunsHere(progress)) {
     return absl::StrCat("runs here, after it was stopped for ",
-                        Downtime(progress), ": ", progress.reason(), "\n");
+                        Downtime(progress), ": ", progress.reason(), "\n",
+                        progress.state() == "aborted"
+                            ? ""
+                            : "the destination has not heard of that yet, and "
+                              "is told in the background\n");
   }
   const v1::GetMigrationResponse& there = progress.destination();
   std::string out = absl::StrFormat(
@@ -97,6 +105,8 @@ std::string MigrationJson(const v1::MigrationProgress& progress) {
   number("downtime_ms", progress.downtime_ms());
   number("pages_total", progress.pages_total());
   number("pages_spooled", progress.pages_spooled());
+  members.push_back(
+      absl::StrCat("\"runs_here\":", RunsHere(progress) ? "true" : "false"));
   members.push_back(
       absl::StrCat("\"spooled\":", progress.spooled() ? "true" : "false"));
   text("destination_state", there.state());

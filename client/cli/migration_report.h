@@ -11,7 +11,9 @@ namespace pagelift {
 
 // Whether the process runs at the destination.
 bool RunsThere(const v1::MigrationProgress& progress);
-// Whether nothing is left to do.
+// Whether it does here, for good.
+bool RunsHere(const v1::MigrationProgress& progress);
+// Whether nothing is left to do, for whoever wants to know where it runs.
 bool IsOver(const v1::MigrationProgress& progress);
 
 // "draining   63%  94.8 MiB left, 101.2 MiB/s, 3 s to go, 1234 faults": one

@@ -96,10 +96,6 @@ void SourceProtocol::Done(SourceStep step) {
 void SourceProtocol::Failed(SourceStep step) {
   if (step != next_ || committed()) return;
   switch (step) {
-    case SourceStep::kAbortThere:
-      // It runs here, which needs nobody's consent. There it waits to be told.
-      next_ = SourceStep::kNothing;
-      return;
     case SourceStep::kRecordAborted:
       // Nothing is written: that means the same, and the tree waits.
       next_ = SourceStep::kLetGo;

@@ -64,8 +64,9 @@ class SourceProtocol {
   // `step`, which was next(), is done.
   void Done(SourceStep step);
   // It is not done, and is not to be tried again: before the commit point this
-  // aborts. Of a step after it that can only be tried again it is ignored.
-  // REQUIRES: of kRecordCommitted, that the record is known not to say so.
+  // aborts. Of a step that can only be tried again it is ignored: of those
+  // after the commit point, and of those that abort. REQUIRES: of
+  // kRecordCommitted, that the record is known not to say so.
   void Failed(SourceStep step);
 
   // Somebody wants it to stay here. Whether it does. May be called while a step

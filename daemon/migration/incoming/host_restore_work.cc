@@ -28,8 +28,10 @@ constexpr char kWork[] = "work";
 constexpr char kSession[] = "session";
 
 constexpr absl::Duration kRestorePatience = absl::Seconds(120);
-constexpr absl::Duration kLetGoPatience = absl::Seconds(30);
+constexpr absl::Duration kLetGoPatience = absl::Seconds(10);
 constexpr absl::Duration kCleanUpPatience = absl::Seconds(30);
+// It ends when criu has, which need not be waited for elsewhere.
+constexpr absl::Duration kReapPatience = absl::Seconds(1);
 
 absl::Status Remove(const std::string& path) {
   std::error_code error;
@@ -96,7 +98,12 @@ absl::StatusOr<v1::SessionStatus> HostRestoreWork::Session() {
   if (!name.ok()) return absl::UnavailableError("there is no session yet");
   absl::MutexLock lock(&mu_);
   ASSIGN_OR_RETURN(DaemonClient * daemon, Daemon());
-  return daemon->GetSession(*name);
+  ASSIGN_OR_RETURN(v1::SessionStatus status, daemon->GetSession(*name));
+  // A daemon that was started anew begins its names anew.
+  if (status.work_dir() != In(kWork)) {
+    return absl::NotFoundError("another session has its name");
+  }
+  return status;
 }
 
 absl::Status HostRestoreWork::Restore(const v1::RestoreRequest& request) {
@@ -141,7 +148,13 @@ absl::Status HostRestoreWork::LetGo() {
   const absl::Status told = TellHook("resume");
   if (!told.ok()) LOG(Error) << told.message();
   RETURN_IF_ERROR(hold.LetGo());
-  return hold.WaitRunning(absl::Now() + kLetGoPatience);
+  const absl::Status running = hold.WaitRunning(absl::Now() + kLetGoPatience);
+  if (absl::IsDeadlineExceeded(running)) {
+    // A task has been killed, and criu waits for it. What can be said of the
+    // others can be said once it has ended.
+    hold.EndCriu(absl::Now() + kLetGoPatience).IgnoreError();
+  }
+  return running;
 }
 
 absl::StatusOr<RestoreFound> HostRestoreWork::Look() {
@@ -166,17 +179,21 @@ absl::Status HostRestoreWork::CleanUp() {
   RETURN_IF_ERROR(hold.Abort(absl::Now() + kCleanUpPatience));
   const absl::Status told = TellHook("cleanup");
   if (!told.ok()) LOG(Error) << told.message();
-  const absl::StatusOr<std::string> session = ReadFile(In(kSession));
-  if (session.ok()) {
+  if (const absl::StatusOr<v1::SessionStatus> session = Session();
+      session.ok()) {
     // One whose targets have ended fails by itself, and is not to be cancelled.
     absl::MutexLock lock(&mu_);
     const absl::StatusOr<DaemonClient*> daemon = Daemon();
-    if (daemon.ok()) (*daemon)->CancelSession(*session).IgnoreError();
+    if (daemon.ok()) (*daemon)->CancelSession(session->session()).IgnoreError();
   }
+  hold.ReapKeeper(kReapPatience);
   return Remove(In(kHold));
 }
 
 absl::Status HostRestoreWork::Forget() {
+  if (absl::StatusOr<HeldRestore> hold = Adopt(); hold.ok()) {
+    hold->ReapKeeper(kReapPatience);
+  }
   for (const char* name : {kImages, kWork, kHold}) {
     RETURN_IF_ERROR(Remove(In(name)));
   }

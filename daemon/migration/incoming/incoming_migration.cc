@@ -98,6 +98,14 @@ absl::Status IncomingMigration::MayShip() {
              : Refusal();
 }
 
+absl::Status IncomingMigration::Publish(
+    absl::FunctionRef<absl::Status()> publish) {
+  absl::MutexLock lock(&mu_);
+  return protocol_.On(MigrationRequest::kShip) == RequestFate::kDone
+             ? publish()
+             : Refusal();
+}
+
 absl::Status IncomingMigration::Restore(const v1::RestoreRequest& request,
                                         const IsCancelled& is_cancelled) {
   absl::MutexLock lock(&mu_);
@@ -198,6 +206,14 @@ void IncomingMigration::Run() {
     const DestinationStep step = protocol_.next();
     if (step != DestinationStep::kNothing) {
       DoStep(step);
+      continue;
+    }
+    if (protocol_.recorded() == DestinationRecorded::kAborted && !forgotten_) {
+      forgotten_ = true;
+      mu_.Unlock();
+      const absl::Status forgotten = work_->Forget();
+      mu_.Lock();
+      if (!forgotten.ok()) LOG(Warning) << directory_ << ": " << forgotten;
       continue;
     }
     const bool is_held = protocol_.recorded() == DestinationRecorded::kHeld;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
@@ -37,6 +38,10 @@ class IncomingMigration {
   absl::Status Prepare(const IsCancelled& is_cancelled);
   // Whether images may be shipped now.
   absl::Status MayShip();
+  // One at a time ships: held from when it begins until it has published.
+  absl::Mutex& shipping() ABSL_LOCK_RETURNED(shipping_) { return shipping_; }
+  // Calls `publish` if they still may, and nothing is restored meanwhile.
+  absl::Status Publish(absl::FunctionRef<absl::Status()> publish);
   absl::Status Restore(const v1::RestoreRequest& request,
                        const IsCancelled& is_cancelled);
   absl::Status Commit(const IsCancelled& is_cancelled);
@@ -69,10 +74,12 @@ class IncomingMigration {
   const std::string directory_;
   const std::unique_ptr<RestoreWork> work_;
 
+  absl::Mutex shipping_;
   mutable absl::Mutex mu_;
   absl::CondVar changed_;  // Something that somebody may wait for.
   DestinationProtocol protocol_ ABSL_GUARDED_BY(mu_);
   v1::DestinationRecord record_ ABSL_GUARDED_BY(mu_);
+  bool forgotten_ ABSL_GUARDED_BY(mu_) = false;  // Of what was aborted.
   int failures_ ABSL_GUARDED_BY(mu_) = 0;
   int failures_in_a_row_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Status last_failure_ ABSL_GUARDED_BY(mu_);

@@ -163,7 +163,9 @@ TEST_F(IncomingMigrationTest, AfterAnAbortNothingOfItStartsAnyMore) {
 TEST_F(IncomingMigrationTest, AnAbortKillsWhatIsHeld) {
   BringToHeld();
   EXPECT_OK(migration_->Abort("", Never));
-  EXPECT_THAT(host_.Done(), ElementsAre("restore", "clean up"));
+  // Its images are of no use any more.
+  EXPECT_TRUE(Eventually([&] { return host_.Done().size() == 3; }));
+  EXPECT_THAT(host_.Done(), ElementsAre("restore", "clean up", "forget"));
   EXPECT_THAT(migration_->Commit(Never),
               StatusIs(absl::StatusCode::kFailedPrecondition));
 }

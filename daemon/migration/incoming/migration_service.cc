@@ -1,15 +1,18 @@
 #include "daemon/migration/incoming/migration_service.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <optional>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "absl/synchronization/mutex.h"
 #include "daemon/migration/hosts/host_facts.h"
 #include "daemon/migration/receiver/image_intake.h"
 #include "lib/base/byte_span.h"
@@ -37,6 +40,22 @@ std::string HostOf(const grpc::ServerContext& context) {
     return absl::StrCat("[", host, "]");
   }
   return std::string(host);
+}
+
+// That they can be parts of a source's URL, and mean nothing else in there.
+absl::Status CheckForUrl(const v1::RestoreRequest& request) {
+  auto is_plain = [](const std::string& text) {
+    return std::all_of(text.begin(), text.end(), [](unsigned char c) {
+      return absl::ascii_isalnum(c) ||
+             absl::StrContains("-._:[]*", static_cast<char>(c));
+    });
+  };
+  if (!IsMigrationId(request.image()) || !is_plain(request.page_server()) ||
+      !is_plain(request.certified_as())) {
+    return absl::InvalidArgumentError(
+        "page_server, image or certified_as is not what it ought to be");
+  }
+  return absl::OkStatus();
 }
 
 // Where the pages are, if the caller has left the host to us.
@@ -108,6 +127,7 @@ absl::Status MigrationService::Ship(
   const std::string id = part.start().id();
   ASSIGN_OR_RETURN(const std::shared_ptr<IncomingMigration> migration,
                    Find(context, id));
+  absl::MutexLock shipping(&migration->shipping());
   RETURN_IF_ERROR(migration->MayShip());
   ASSIGN_OR_RETURN(ImageIntake intake,
                    ImageIntake::Begin(migrations_.DirectoryOf(id),
@@ -128,7 +148,7 @@ absl::Status MigrationService::Ship(
   }
   // A caller who has gone has perhaps not sent all; he sends it again.
   if (context.IsCancelled()) return absl::CancelledError("the caller has gone");
-  return intake.Publish();
+  return migration->Publish([&intake] { return intake.Publish(); });
 }
 
 grpc::Status MigrationService::ShipImages(
@@ -144,6 +164,7 @@ grpc::Status MigrationService::Restore(grpc::ServerContext* context,
   auto restore = [&]() -> absl::Status {
     ASSIGN_OR_RETURN(const std::shared_ptr<IncomingMigration> migration,
                      Find(*context, request->id()));
+    RETURN_IF_ERROR(CheckForUrl(*request));
     v1::RestoreRequest with_host = *request;
     ASSIGN_OR_RETURN(*with_host.mutable_page_server(),
                      PageServerOf(*context, request->page_server()));

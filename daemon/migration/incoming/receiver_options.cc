@@ -1,7 +1,6 @@
 #include "daemon/migration/incoming/receiver_options.h"
 
 #include "absl/strings/str_cat.h"
-#include "lib/transport/socket_address.h"
 
 namespace pagelift {
 
@@ -15,8 +14,8 @@ void AddReceiverOptions(ReceiverOptions* options, CommandLine* line) {
              "other host has to be certified; pages come over TLS, too",
              &options->tls});
   line->Add({"migration-insecure", 0, "",
-             "take them in plain text from other hosts: whoever can connect "
-             "may start processes here as root",
+             "take them in plain text: whoever can connect, local users "
+             "included, may start processes here as root",
              &options->insecure});
   line->Add({"migrations-from", 0, "NAME",
              "only from hosts certified for that name (DNS:..., IP:..., "
@@ -52,12 +51,12 @@ absl::Status CheckReceiverOptions(const ReceiverOptions& options) {
     return absl::InvalidArgumentError(
         "--migration-tls and --migration-insecure exclude each other");
   }
-  if (options.tls.empty() && !options.insecure &&
-      !IsLocalAddress(options.listen)) {
+  // On loopback, too: every user of this host can connect there.
+  if (options.tls.empty() && !options.insecure) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "other hosts can reach ", options.listen,
-        ", and without TLS any of them may start processes here: give "
-        "--migration-tls DIR, or --migration-insecure"));
+        "without TLS, whoever can connect to ", options.listen,
+        " may start processes here as root: give --migration-tls DIR, or "
+        "--migration-insecure"));
   }
   if (options.tls.empty() && !options.allowed.empty()) {
     return absl::InvalidArgumentError(

@@ -1,8 +1,10 @@
 #include "daemon/migration/outgoing/host_source_work.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -10,15 +12,19 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "daemon/migration/hosts/hook.h"
 #include "daemon/migration/outgoing/tree_needs.h"
+#include "daemon/migration/parked/frozen_task.h"
 #include "daemon/migration/parked/frozen_tree_proto.h"
+#include "daemon/migration/receiver/image_intake.h"
 #include "daemon/migration/wire/shipped_images.h"
 #include "lib/base/log.h"
+#include "lib/base/read_file.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/image/checkpoint_image.h"
@@ -30,11 +36,29 @@
 namespace pagelift {
 namespace {
 
+// How long a fence is believed in before it is put up again.
+constexpr absl::Duration kFencePatience = absl::Seconds(1);
 constexpr absl::Duration kParkPatience = absl::Seconds(60);
 constexpr absl::Duration kFinishPatience = absl::Seconds(30);
 constexpr absl::Duration kKillPatience = absl::Seconds(30);
 // How often the destination is asked how far it is.
 constexpr absl::Duration kLook = absl::Milliseconds(50);
+
+absl::StatusOr<std::string> BootId() {
+  ASSIGN_OR_RETURN(const std::string id,
+                   ReadFile("/proc/sys/kernel/random/boot_id"));
+  return std::string(absl::StripAsciiWhitespace(id));
+}
+
+// The same processes, which were of an earlier boot.
+FrozenTree EndedTree(const FrozenTaskProtos& tasks) {
+  std::vector<FrozenTask> ended;
+  for (const v1::FrozenTask& task : tasks) {
+    ended.push_back(FrozenTask::Ended(
+        {FromProto(task.process()), task.image_pid(), task.was_stopped()}));
+  }
+  return FrozenTree(std::move(ended));
+}
 
 }  // namespace
 
@@ -121,7 +145,15 @@ absl::Status HostSourceWork::Adopt() {
   } else {
     note_.set_leash(-1);
     note_.set_spool(-1);
-    tree_ = std::make_shared<FrozenTree>(ReopenTree(tasks));
+    ASSIGN_OR_RETURN(const std::string boot_id, BootId());
+    tree_ = std::make_shared<FrozenTree>(record->boot_id() == boot_id ||
+                                                 record->boot_id().empty()
+                                             ? ReopenTree(tasks)
+                                             : EndedTree(tasks));
+    if (record->state() == ToString(SourceRecorded::kCommitted) ||
+        record->state() == ToString(SourceRecorded::kResumed)) {
+      RETURN_IF_ERROR(CheckReopened());
+    }
   }
   if (record->state() == ToString(SourceRecorded::kPlanned) ||
       record->state() == ToString(SourceRecorded::kAborted) ||
@@ -137,8 +169,25 @@ absl::Status HostSourceWork::Adopt() {
   return opened;
 }
 
+absl::Status HostSourceWork::CheckReopened() {
+  const absl::Status stopped = tree_->CheckStopped();
+  if (!absl::IsAborted(stopped)) return absl::OkStatus();
+  LOG(Error) << "migration " << plan_.id() << ": " << stopped.message()
+             << ": somebody has continued the frozen processes, whose memory "
+                "is not what it was any more; they are killed, and pages that "
+                "were only there are lost";
+  return tree_->Kill(kKillPatience);
+}
+
+void HostSourceWork::KeepFenced() {
+  if (tree_ != nullptr) tree_->Fence().IgnoreError();
+}
+
 void HostSourceWork::AddTo(v1::SourceRecord* record) {
   if (tree_ != nullptr) *record->mutable_tasks() = ToProto(*tree_);
+  if (const absl::StatusOr<std::string> boot_id = BootId(); boot_id.ok()) {
+    record->set_boot_id(*boot_id);
+  }
   absl::MutexLock lock(&mu_);
   record->set_listens_on(listens_on_);
 }
@@ -207,11 +256,7 @@ absl::Status HostSourceWork::Pause(absl::Duration time) {
 
 absl::Status HostSourceWork::Prepare() {
   ASSIGN_OR_RETURN(const ProcessName root, NameOfProcess(plan_.pid()));
-  if (root.start_ticks != plan_.start_ticks()) {
-    return absl::NotFoundError(absl::StrCat("process ", plan_.pid(),
-                                            " has ended, and its number is "
-                                            "another one's now"));
-  }
+  if (root.start_ticks != plan_.start_ticks()) return NotTheSame();
   ASSIGN_OR_RETURN(v1::PrepareRequest needs,
                    TreeNeeds(plan_.pid(), plan_.criu()));
   const std::vector<std::string> obstacles =
@@ -221,6 +266,12 @@ absl::Status HostSourceWork::Prepare() {
   }
   RETURN_IF_ERROR(StartServing());
   return client_.Prepare(std::move(needs), Patience()).status();
+}
+
+absl::Status HostSourceWork::NotTheSame() const {
+  return absl::NotFoundError(
+      absl::StrCat("process ", plan_.pid(),
+                   " has ended, and its number may be another one's now"));
 }
 
 absl::Status HostSourceWork::StartServing() {
@@ -243,6 +294,9 @@ absl::Status HostSourceWork::Park() {
   if (mkdir(place_.images().c_str(), 0700) != 0) {
     return SysError("make ", place_.images());
   }
+  // It may have ended while we asked.
+  ASSIGN_OR_RETURN(const ProcessName root, NameOfProcess(plan_.pid()));
+  if (root.start_ticks != plan_.start_ticks()) return NotTheSame();
   ASSIGN_OR_RETURN(CriuLeash::Pair pair, CriuLeash::Make());
   leash_.emplace(std::move(pair.leash));
   note_.set_leash(leash_->fd());
@@ -262,6 +316,10 @@ absl::Status HostSourceWork::Park() {
   ASSIGN_OR_RETURN(FrozenTree tree,
                    FrozenTree::Open(place_.images(), plan_.pid()));
   tree_ = std::make_shared<FrozenTree>(std::move(tree));
+  const bool has_root = std::any_of(
+      tree_->tasks().begin(), tree_->tasks().end(),
+      [&root](const FrozenTask& task) { return task.name().process == root; });
+  if (!has_root) return NotTheSame();
   *note_.mutable_tasks() = ToProto(*tree_);
   RETURN_IF_ERROR(Note());
   return OpenImages();
@@ -287,9 +345,14 @@ absl::Status HostSourceWork::OpenImages() {
 absl::StatusOr<std::unique_ptr<Spool>> HostSourceWork::OpenSpool(
     const ImageDescription& description) {
   if (plan_.spool_directory().empty()) {
+    // What is noted stays open, whatever becomes of this object: there may be
+    // no other copy.
+    const int fd = fcntl(note_.spool(), F_DUPFD_CLOEXEC, 3);
     absl::StatusOr<std::unique_ptr<Spool>> adopted =
-        Spool::Adopt(note_.spool(), description);
+        fd < 0 ? absl::NotFoundError("no spool")
+               : Spool::Adopt(fd, description);
     if (!absl::IsNotFound(adopted.status())) return adopted;
+    if (fd >= 0) close(fd);
     return Spool::MakeInMemory(description);
   }
   const std::string directory =
@@ -339,7 +402,8 @@ absl::Status HostSourceWork::Fence() {
 
 absl::Status HostSourceWork::Commit() {
   RETURN_IF_ERROR(StartServing());
-  return client_.Commit(absl::InfiniteDuration());
+  KeepFenced();
+  return client_.Commit(kFencePatience);
 }
 
 absl::StatusOr<v1::GetMigrationResponse> HostSourceWork::Ask() {
@@ -355,6 +419,11 @@ absl::StatusOr<bool> HostSourceWork::IsDrained() {
   RETURN_IF_ERROR(response.status());
   if (response->state() == ToString(DestinationRecorded::kReleased)) {
     return true;
+  }
+  if (response->pages_lost() > 0) {
+    // Not for us to say that nobody needs what we have.
+    LOG(Error) << "migration " << plan_.id() << ": " << response->pages_lost()
+               << " pages are lost at the destination";
   }
   // One whose process has ended, or was given up, needs none either.
   const std::string& session = response->session_state();
@@ -397,15 +466,23 @@ absl::Status HostSourceWork::GoOnSpooling() {
 
 absl::Status HostSourceWork::SpoolAll() {
   RETURN_IF_ERROR(StartServing());
+  absl::Status failed;
   while (!spool_->complete()) {
+    KeepFenced();
+    if (WantsSpool()) failed = GoOnSpooling();
     ASSIGN_OR_RETURN(const bool is_drained, IsDrained());
     if (is_drained) break;
-    if (WantsSpool()) RETURN_IF_ERROR(GoOnSpooling());
+    RETURN_IF_ERROR(failed);
     if (!spool_->complete()) RETURN_IF_ERROR(Pause(kLook));
   }
   spooling_.reset();
-  if (plan_.keep_in_memory()) note_.set_spool(spool_->fd());
+  if (plan_.keep_in_memory() && note_.spool() < 0) {
+    // Nobody's but the guard's.
+    note_.set_spool(fcntl(spool_->fd(), F_DUPFD_CLOEXEC, 3));
+  }
   RETURN_IF_ERROR(Note());
+  // Whoever goes on after this host was down needs them to read the spool by.
+  RETURN_IF_ERROR(SyncImages(place_.directory));
   return EndTree();
 }
 
@@ -433,7 +510,11 @@ absl::Status HostSourceWork::LetGo() {
     note_.set_fenced(false);
   }
   note_.set_leash(-1);
-  return Note();
+  if (const absl::Status noted = Note(); !noted.ok()) {
+    // All is done that it was for.
+    LOG(Warning) << "migration " << plan_.id() << ": " << noted.message();
+  }
+  return absl::OkStatus();
 }
 
 void HostSourceWork::Describe(v1::MigrationProgress* progress) {

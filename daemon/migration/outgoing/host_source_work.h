@@ -69,12 +69,20 @@ class HostSourceWork : public SourceWork {
   // What a dead worker has left.
   absl::Status Adopt();
   absl::Status Note();
+  // That the process of the plan is not there any more.
+  absl::Status NotTheSame() const;
   absl::Status OpenImages() ABSL_LOCKS_EXCLUDED(mu_);
   absl::StatusOr<std::unique_ptr<Spool>> OpenSpool(
       const ImageDescription& description);
   bool WantsSpool() const {
     return plan_.keep_in_memory() || !plan_.spool_directory().empty();
   }
+  // What SIGCONT from outside takes away: before the tree is let go by CRIU it
+  // is to be fenced again.
+  void KeepFenced();
+  // One that was continued while nobody held it is not what its images are any
+  // more, and must never run here again.
+  absl::Status CheckReopened();
   // Copies on; an error says why not.
   absl::Status GoOnSpooling() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status StartServing() ABSL_LOCKS_EXCLUDED(mu_);

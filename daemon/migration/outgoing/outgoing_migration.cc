@@ -82,7 +82,13 @@ OutgoingMigration::~OutgoingMigration() {
     stopping_ = true;
     changed_.SignalAll();
   }
-  work_->Cancel();
+  // Again and again: a step may just be about to begin.
+  while (true) {
+    work_->Cancel();
+    absl::MutexLock lock(&mu_);
+    if (ended_) break;
+    changed_.WaitWithTimeout(&mu_, kFirstPause);
+  }
   thread_.join();
 }
 
@@ -132,8 +138,11 @@ v1::MigrationProgress OutgoingMigration::Describe() {
       record_.downtime_ms() > 0
           ? record_.downtime_ms()
           : static_cast<uint64_t>(absl::ToInt64Milliseconds(Downtime())));
-  progress.set_spooled(record_.state() == "spooled" ||
-                       record_.state() == "released");
+  progress.set_spooled(
+      progress.pages_total() > 0 &&
+      progress.pages_spooled() == progress.pages_total() &&
+      (record_.state() == "spooled" || record_.state() == "released"));
+  progress.set_runs_here(RunsHereForGood());
   for (const Phase& phase : phases_) {
     v1::MigrationProgress::Phase* told = progress.add_phases();
     told->set_name(phase.name);
@@ -141,6 +150,11 @@ v1::MigrationProgress OutgoingMigration::Describe() {
         static_cast<uint64_t>(absl::ToInt64Microseconds(phase.took)));
   }
   return progress;
+}
+
+bool OutgoingMigration::RunsHereForGood() const {
+  return protocol_.aborted() && (protocol_.next() == SourceStep::kAbortThere ||
+                                 protocol_.next() == SourceStep::kNothing);
 }
 
 absl::Duration OutgoingMigration::Downtime() const {
@@ -154,6 +168,7 @@ void OutgoingMigration::Run() {
   NameThisThread("pl-outgoing");
   absl::MutexLock lock(&mu_);
   while (!stopping_ && !IsDone()) DoStep(protocol_.next());
+  ended_ = true;
   changed_.SignalAll();
 }
 

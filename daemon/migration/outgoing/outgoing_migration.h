@@ -53,6 +53,8 @@ class OutgoingMigration {
   absl::Status Record(SourceRecorded recorded)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsDone() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Aborted, and only the destination is to be told of that.
+  bool RunsHereForGood() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Since the tree was frozen, until it ran again, here or there.
   absl::Duration Downtime() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -71,6 +73,7 @@ class OutgoingMigration {
   int failures_in_a_row_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Status last_failure_ ABSL_GUARDED_BY(mu_);
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;
 
   std::thread thread_;  // Last: uses all of it.
 };

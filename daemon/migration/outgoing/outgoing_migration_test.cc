@@ -62,6 +62,7 @@ class FakeWork : public SourceWork {
   }
   void Describe(v1::MigrationProgress* progress) override {
     progress->set_pages_total(17);
+    progress->set_pages_spooled(17);
   }
 
  private:
@@ -169,13 +170,22 @@ TEST_F(OutgoingMigrationTest, OneThatDiedAfterItGoesOn) {
                                         Step::kAwaitDrained, Step::kRelease));
 }
 
-TEST_F(OutgoingMigrationTest, TheOneThatIsToldNothingRunsHereAllTheSame) {
+TEST_F(OutgoingMigrationTest, TheDestinationIsToldUntilItHears) {
   host_.fails[Step::kPrepare] = absl::UnavailableError("no such host");
   host_.fails[Step::kAbortThere] = absl::UnavailableError("no such host");
   RunToItsEnd();
-  EXPECT_THAT(host_.Done(),
-              ElementsAre(Step::kPrepare, Step::kLetGo, Step::kAbortThere));
+  EXPECT_THAT(host_.Done(), ElementsAre(Step::kPrepare, Step::kLetGo,
+                                        Step::kAbortThere, Step::kAbortThere));
   EXPECT_EQ(Record().state(), "aborted");
+}
+
+TEST_F(OutgoingMigrationTest, ItRunsHereAlsoIfNobodyHearsOfThat) {
+  host_.fails[Step::kPrepare] = absl::UnavailableError("no such host");
+  host_.stops_at = Step::kAbortThere;
+  Start();
+  host_.has_stopped.WaitForNotification();
+  EXPECT_TRUE(migration_->Describe().runs_here());
+  EXPECT_EQ(migration_->Describe().state(), "aborting");
 }
 
 TEST_F(OutgoingMigrationTest, ARecordOfAnotherVersionIsLeftAlone) {

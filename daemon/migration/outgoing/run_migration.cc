@@ -1,7 +1,10 @@
 #include "daemon/migration/outgoing/run_migration.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "daemon/migration/outgoing/host_source_work.h"
 #include "daemon/migration/outgoing/migration_place.h"
@@ -22,6 +26,7 @@
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/migration/record_file.h"
+#include "lib/migration/source_protocol.h"
 #include "lib/process/guard.h"
 #include "lib/process/process_name.h"
 #include "lib/process/service.h"
@@ -36,6 +41,7 @@ namespace {
 constexpr absl::Duration kLinger = absl::Seconds(3);
 // How often we look whether we are to stop.
 constexpr absl::Duration kLook = absl::Milliseconds(200);
+constexpr absl::Duration kBetweenTries = absl::Seconds(1);
 
 struct Options {
   MigrationPlace place;
@@ -54,23 +60,56 @@ std::optional<int> ParseOptions(int argc, const char* const argv[],
   return line.ParseOrExitCode(argc, argv);
 }
 
-// Until it is done. kCancelled: we are to stop, and somebody else may go on.
+// Until it is done. kCancelled: we are to stop, it runs here, and somebody else
+// may tell the destination.
 absl::Status Await(OutgoingMigration& migration, StopSignals& signals) {
+  bool to_end = false;
   while (!migration.WaitUntilDone(kLook)) {
-    if (!signals.Wait(absl::ZeroDuration()).has_value()) continue;
-    // Where it can, it stays here.
-    if (!migration.Abort("the server of the migration was told to end").ok()) {
+    if (signals.Wait(absl::ZeroDuration()).has_value()) {
+      to_end = true;
+      // Where it can, it stays here. Else there may be no other copy of its
+      // memory than ours: we end when the destination has it.
+      const absl::Status aborted =
+          migration.Abort("the server of the migration was told to end");
+      if (!aborted.ok()) {
+        LOG(Warning) << "told to end: " << aborted.message()
+                     << "; this ends when all memory is there";
+      }
+    }
+    if (to_end && migration.Describe().runs_here()) {
       return absl::CancelledError(
-          "told to end: `pagelift migrate --resume` goes on");
+          "told to end: `pagelift migrate --resume` tells the destination");
     }
   }
   return absl::OkStatus();
 }
 
-absl::Status Serve(const Options& options, const GuardedLife& life,
-                   StopSignals& signals) {
-  RouteGrpcLog();
-  KeepGrpcToTheEnd();
+// One server at a time is at a migration; as long as what is returned is open.
+absl::StatusOr<UniqueFd> Lock(const MigrationPlace& place) {
+  const std::string path = place.directory + "/lock";
+  UniqueFd fd(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!fd.valid()) return SysError("open ", path);
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return SysError("lock ", path);
+    return absl::AlreadyExistsError(absl::StrCat(
+        "another server is at the migration in ", place.directory));
+  }
+  return fd;
+}
+
+// Whether there may be no copy of the memory but what we hold.
+bool IsCommitted(const MigrationPlace& place) {
+  const auto record =
+      ReadRecord<v1::SourceRecord>(place.directory, MigrationPlace::kRecord);
+  if (!record.ok() || !record->has_value()) return false;
+  const std::string& state = (*record)->state();
+  return state == ToString(SourceRecorded::kCommitted) ||
+         state == ToString(SourceRecorded::kResumed) ||
+         state == ToString(SourceRecorded::kSpooled);
+}
+
+absl::Status ServeOnce(const Options& options, const GuardedLife& life,
+                       StopSignals& signals, bool* told_ready) {
   const MigrationPlace& place = options.place;
   ASSIGN_OR_RETURN(
       const std::optional<v1::MigrationPlan> plan,
@@ -95,9 +134,10 @@ absl::Status Serve(const Options& options, const GuardedLife& life,
                    ControlDoor::Listen(place.socket(), UniqueFd()));
   ASSIGN_OR_RETURN(const std::unique_ptr<ControlDoor> door,
                    ControlDoor::Open(listener, *server));
-  if (life.number == 0) {
+  if (life.number == 0 && !*told_ready) {
     // Whoever started us may have been killed: that changes nothing.
     TellReady(options.ready_fd, '\n').IgnoreError();
+    *told_ready = true;
   }
   RETURN_IF_ERROR(Await(*migration, signals));
   const v1::MigrationProgress result = migration->Describe();
@@ -106,6 +146,21 @@ absl::Status Serve(const Options& options, const GuardedLife& life,
   RETURN_IF_ERROR(host.Forget());
   service.WaitUntilEndWasTold(kLinger);
   return absl::OkStatus();
+}
+
+absl::Status Serve(const Options& options, const GuardedLife& life,
+                   StopSignals& signals) {
+  RouteGrpcLog();
+  KeepGrpcToTheEnd();
+  ASSIGN_OR_RETURN(const UniqueFd lock, Lock(options.place));
+  bool told_ready = false;
+  while (true) {
+    absl::Status status = ServeOnce(options, life, signals, &told_ready);
+    if (status.ok() || !IsCommitted(options.place)) return status;
+    // To end now would be to lose what the guard holds.
+    LOG(Error) << status.message() << "; tried again";
+    absl::SleepFor(kBetweenTries);
+  }
 }
 
 // What those before this one have left open for it.

@@ -188,6 +188,9 @@ absl::Status HeldRestore::LetGo() {
 absl::Status HeldRestore::WaitRunning(absl::Time deadline) {
   RETURN_IF_ERROR(WaitUntil(
       [](const RestoreSituation& now) {
+        // What criu then still does is to let go of the tasks; if it dies, the
+        // kernel does that.
+        if (now.notes.resuming) return true;
         return !now.under_way && now.State() != HeldRestoreState::kLetGo;
       },
       deadline));
@@ -209,6 +212,16 @@ absl::Status HeldRestore::Judge() {
   ReapIfOurs(now.notes.keeper);
   if (now.State() != HeldRestoreState::kGone) return absl::OkStatus();
   return WhyFailed(now.notes);
+}
+
+void HeldRestore::ReapKeeper(absl::Duration patience) const {
+  const RestoreNotes notes = directory_.Read();
+  if (!notes.of_this_boot || !notes.keeper.has_value()) return;
+  const absl::StatusOr<PidFd> keeper = OpenProcess(*notes.keeper);
+  if (!keeper.ok()) return;
+  pollfd ended = {keeper->fd(), POLLIN, 0};
+  poll(&ended, 1, static_cast<int>(absl::ToInt64Milliseconds(patience)));
+  ReapIfOurs(notes.keeper);
 }
 
 absl::Status HeldRestore::Abort(absl::Time deadline) {

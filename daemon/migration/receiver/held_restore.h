@@ -61,6 +61,10 @@ class HeldRestore {
   // OK: nothing is left of it. kFailedPrecondition if it may have run.
   absl::Status Abort(absl::Time deadline);
 
+  // Waits for the keeper, if it is a child of ours and ends in time: it would
+  // stay as a zombie.
+  void ReapKeeper(absl::Duration patience) const;
+
   // Whether it is certain that no task has executed an instruction of its own.
   // After LetGo() only once criu has ended; after a restart of the host never.
   bool NothingHasRun() const { return LookAt(directory_).NothingHasRun(); }

@@ -108,8 +108,8 @@ TEST_F(HeldRestoreTest, WhatIsHeldRunsWhenItIsLetGo) {
   EXPECT_TRUE(program_.HasNotRun());
   ASSERT_OK(restore_->LetGo());
   ExpectRuns();
+  EXPECT_TRUE(Eventually([this] { return Notes().exit_code == 0; }));
   EXPECT_EQ(PlaceInRestorer(RestoredTasks(Notes())), RestorerPlace::kLeft);
-  EXPECT_EQ(Notes().exit_code, 0);
   EXPECT_TRUE(Notes().resuming);
   // Said again, it does nothing; and it cannot be taken back.
   EXPECT_OK(restore_->LetGo());

@@ -31,6 +31,8 @@ RestoreSituation LookAt(const RestoreDirectory& directory) {
 
 HeldRestoreState RestoreSituation::State() const {
   if (under_way) {
+    // Criu is about to let go of the tasks, and so is the kernel if it dies.
+    if (notes.resuming && notes.passed) return HeldRestoreState::kRunning;
     if (notes.let_go) return HeldRestoreState::kLetGo;
     return notes.held() ? HeldRestoreState::kHeld : HeldRestoreState::kStarting;
   }

@@ -1,6 +1,7 @@
 #include "daemon/pager/holder/start_receiver.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,6 +58,9 @@ std::string PathBesideUs() {
                                "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}) {
     unsetenv(variable);
   }
+  // Nothing of pageliftd's, which may be userfaultfds, stays open in there.
+  close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+  fcntl(ready, F_SETFD, 0);
   execv(program.c_str(), args.data());
   fprintf(stderr, "pageliftd: %s: %s\n", program.c_str(), strerror(errno));
   _exit(127);

@@ -223,3 +223,24 @@ def _with_hooks(left: Station, right: Station) -> None:
                         f'echo "$1 $2" >>{station.folder}/events\n')
         hook.chmod(0o755)
     right.hook = right.folder / "hook"
+
+
+def one_that_is_told_to_end_goes_on() -> str:
+    """Past the commit point there may be no copy of the memory but its own."""
+    with stage("migration-sigterm") as here:
+        workload = CommandedTarget("verifying_target")
+        state = here.scene.make_folder("state")
+        workload.start(here.left.host, state)
+        migration = here.migrate(here.left, here.right, "--prefetch", "off")
+        migration.wait_for_state("draining")
+        if here.left.processes(workload.comm):
+            raise Failed("the frozen process is still there")
+        for pid in here.left.processes(GUARD):
+            os.kill(pid, signal.SIGTERM)
+        workload.verify(here.right.host, state)
+        _prefetch_all(here.right)
+        told = migration.wait()
+        workload.verify(here.right.host, state)
+        if told["pages_lost"]:
+            raise Failed(f"lost pages: {told}")
+        return "it ended when all had arrived"
