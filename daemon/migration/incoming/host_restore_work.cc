@@ -27,8 +27,13 @@ constexpr char kHold[] = "hold";
 constexpr char kWork[] = "work";
 constexpr char kSession[] = "session";
 
+// How often we look whether that is still wanted.
+constexpr absl::Duration kLook = absl::Milliseconds(100);
 constexpr absl::Duration kRestorePatience = absl::Seconds(120);
 constexpr absl::Duration kLetGoPatience = absl::Seconds(10);
+// How long criu may take to take back what it has done, before it is killed:
+// it need not be able to, where pages do not come.
+constexpr absl::Duration kTakeBackPatience = absl::Seconds(2);
 constexpr absl::Duration kCleanUpPatience = absl::Seconds(30);
 // It ends when criu has, which need not be waited for elsewhere.
 constexpr absl::Duration kReapPatience = absl::Seconds(1);
@@ -47,6 +52,7 @@ HeldRestore::Options HostRestoreWork::HoldOptions() const {
   options.criu = options_.criu;
   options.images = In(kImages);
   options.work_dir = In(kWork);
+  options.patience = kTakeBackPatience;
   return options;
 }
 
@@ -106,7 +112,8 @@ absl::StatusOr<v1::SessionStatus> HostRestoreWork::Session() {
   return status;
 }
 
-absl::Status HostRestoreWork::Restore(const v1::RestoreRequest& request) {
+absl::Status HostRestoreWork::Restore(const v1::RestoreRequest& request,
+                                      const std::atomic<bool>& is_cancelled) {
   // CRIU's log of an earlier try would explain nothing.
   RETURN_IF_ERROR(Remove(In(kWork)));
   if (mkdir(In(kWork).c_str(), 0700) != 0) return SysError("make ", In(kWork));
@@ -116,7 +123,7 @@ absl::Status HostRestoreWork::Restore(const v1::RestoreRequest& request) {
   // wait for that, while the process stands still.
   absl::Status synced;
   std::thread sync([&] { synced = SyncImages(directory_); });
-  absl::Status restored = RestoreInto(request);
+  absl::Status restored = RestoreInto(request, is_cancelled);
   sync.join();
   restored.Update(synced);
   if (restored.ok()) return restored;
@@ -128,13 +135,21 @@ absl::Status HostRestoreWork::Restore(const v1::RestoreRequest& request) {
                                    restored.message()));
 }
 
-absl::Status HostRestoreWork::RestoreInto(const v1::RestoreRequest& request) {
+absl::Status HostRestoreWork::RestoreInto(
+    const v1::RestoreRequest& request, const std::atomic<bool>& is_cancelled) {
   HeldRestore::Options options = HoldOptions();
   options.criu_options.assign(request.criu_options().begin(),
                               request.criu_options().end());
   ASSIGN_OR_RETURN(HeldRestore hold,
                    HeldRestore::Start(In(kHold), std::move(options)));
-  return hold.WaitHeld(absl::Now() + kRestorePatience);
+  const absl::Time give_up = absl::Now() + kRestorePatience;
+  while (true) {
+    const absl::Status held = hold.WaitHeld(absl::Now() + kLook);
+    if (!absl::IsDeadlineExceeded(held) || give_up < absl::Now()) return held;
+    if (is_cancelled) {
+      return absl::CancelledError("nobody wants it here any more");
+    }
+  }
 }
 
 absl::Status HostRestoreWork::TellHook(const char* event) const {

@@ -1,6 +1,7 @@
 #ifndef PAGELIFT_DAEMON_MIGRATION_INCOMING_HOST_RESTORE_WORK_H_
 #define PAGELIFT_DAEMON_MIGRATION_INCOMING_HOST_RESTORE_WORK_H_
 
+#include <atomic>
 #include <optional>
 #include <string>
 #include <utility>
@@ -36,7 +37,8 @@ class HostRestoreWork : public RestoreWork {
   HostRestoreWork(std::string directory, Options options)
       : directory_(std::move(directory)), options_(std::move(options)) {}
 
-  absl::Status Restore(const v1::RestoreRequest& request) override;
+  absl::Status Restore(const v1::RestoreRequest& request,
+                       const std::atomic<bool>& is_cancelled) override;
   absl::Status LetGo() override;
   absl::StatusOr<RestoreFound> Look() override;
   absl::Status CleanUp() override;
@@ -53,7 +55,8 @@ class HostRestoreWork : public RestoreWork {
       ABSL_LOCKS_EXCLUDED(mu_);
   // kNotFound: it has ended, and is forgotten.
   absl::StatusOr<v1::SessionStatus> Session() ABSL_LOCKS_EXCLUDED(mu_);
-  absl::Status RestoreInto(const v1::RestoreRequest& request);
+  absl::Status RestoreInto(const v1::RestoreRequest& request,
+                           const std::atomic<bool>& is_cancelled);
   absl::Status TellHook(const char* event) const;
 
   const std::string directory_;

@@ -79,6 +79,7 @@ IncomingMigration::~IncomingMigration() {
   {
     absl::MutexLock lock(&mu_);
     stopping_ = true;
+    is_cancelled_ = true;
     changed_.SignalAll();
   }
   thread_.join();
@@ -139,6 +140,9 @@ absl::Status IncomingMigration::Ask(MigrationRequest request,
                                     const IsCancelled& is_cancelled) {
   const int failures = failures_;
   RequestFate fate = protocol_.On(request);
+  if (request == MigrationRequest::kAbort && fate == RequestFate::kWait) {
+    is_cancelled_ = true;
+  }
   changed_.SignalAll();
   while (fate == RequestFate::kWait) {
     if (stopping_ || is_cancelled()) {
@@ -229,6 +233,7 @@ void IncomingMigration::DoStep(DestinationStep step) {
   } else {
     v1::RestoreRequest request;
     request.ParseFromString(record_.restore_request());
+    is_cancelled_ = stopping_;
     mu_.Unlock();
     absl::StatusOr<RestoreFound> found = RestoreFound::kNothing;
     if (step == DestinationStep::kLook) {
@@ -285,7 +290,7 @@ absl::Status IncomingMigration::Work(DestinationStep step,
     case DestinationStep::kCleanUp:
       return work_->CleanUp();
     case DestinationStep::kRestore:
-      return work_->Restore(request);
+      return work_->Restore(request, is_cancelled_);
     case DestinationStep::kLetGo:
       return work_->LetGo();
     case DestinationStep::kForget:

@@ -1,6 +1,7 @@
 #ifndef PAGELIFT_DAEMON_MIGRATION_INCOMING_INCOMING_MIGRATION_H_
 #define PAGELIFT_DAEMON_MIGRATION_INCOMING_INCOMING_MIGRATION_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -79,6 +80,8 @@ class IncomingMigration {
   absl::CondVar changed_;  // Something that somebody may wait for.
   DestinationProtocol protocol_ ABSL_GUARDED_BY(mu_);
   v1::DestinationRecord record_ ABSL_GUARDED_BY(mu_);
+  // Nobody wants what is being restored.
+  std::atomic<bool> is_cancelled_{false};
   bool forgotten_ ABSL_GUARDED_BY(mu_) = false;  // Of what was aborted.
   int failures_ ABSL_GUARDED_BY(mu_) = 0;
   int failures_in_a_row_ ABSL_GUARDED_BY(mu_) = 0;

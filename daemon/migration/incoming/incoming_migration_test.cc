@@ -1,6 +1,8 @@
 #include "daemon/migration/incoming/incoming_migration.h"
 
+#include <atomic>
 #include <deque>
+#include <thread>
 #include <utility>
 
 #include "gmock/gmock.h"
@@ -26,6 +28,7 @@ struct Host {
   std::deque<absl::Status> let_go_results;
   RestoreFound there = RestoreFound::kNothing;
   bool lost = false;
+  std::atomic<bool> restore_hangs{false};
   std::string last_page_server;
 
   std::vector<std::string> Done() {
@@ -38,7 +41,12 @@ class FakeWork : public RestoreWork {
  public:
   explicit FakeWork(Host& host) : host_(host) {}
 
-  absl::Status Restore(const v1::RestoreRequest& request) override {
+  absl::Status Restore(const v1::RestoreRequest& request,
+                       const std::atomic<bool>& is_cancelled) override {
+    if (host_.restore_hangs) {
+      while (!is_cancelled) std::this_thread::yield();
+      return absl::CancelledError("");
+    }
     absl::MutexLock lock(&host_.mu);
     host_.done.push_back("restore");
     host_.last_page_server = request.page_server();
@@ -231,6 +239,20 @@ TEST_F(IncomingMigrationTest, ACallerWhoGivesUpChangesNothing) {
               StatusIs(absl::StatusCode::kUnavailable));
   EXPECT_OK(Restore());
   EXPECT_THAT(host_.Done(), ElementsAre("restore"));
+}
+
+TEST_F(IncomingMigrationTest, AnAbortBreaksOffARestoreThatComesToNoEnd) {
+  ASSERT_OK(migration_->Prepare(Never));
+  host_.restore_hangs = true;
+  std::thread restoring([this] {
+    EXPECT_THAT(Restore(), StatusIs(absl::StatusCode::kFailedPrecondition));
+  });
+  while (migration_->Describe().state() != "restoring") {
+    std::this_thread::yield();
+  }
+  EXPECT_OK(migration_->Abort("the source is gone", Never));
+  restoring.join();
+  EXPECT_EQ(migration_->recorded(), DestinationRecorded::kAborted);
 }
 
 }  // namespace

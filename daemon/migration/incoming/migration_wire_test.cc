@@ -33,7 +33,8 @@ constexpr char kId[] = "0123456789abcdef0123456789abcdef";
 class FakeWork : public RestoreWork {
  public:
   explicit FakeWork(std::string* page_server) : page_server_(page_server) {}
-  absl::Status Restore(const v1::RestoreRequest& request) override {
+  absl::Status Restore(const v1::RestoreRequest& request,
+                       const std::atomic<bool>& /*is_cancelled*/) override {
     *page_server_ = request.page_server();
     found_ = RestoreFound::kHeld;
     return absl::OkStatus();

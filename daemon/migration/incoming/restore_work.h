@@ -1,6 +1,8 @@
 #ifndef PAGELIFT_DAEMON_MIGRATION_INCOMING_RESTORE_WORK_H_
 #define PAGELIFT_DAEMON_MIGRATION_INCOMING_RESTORE_WORK_H_
 
+#include <atomic>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/migration/destination_protocol.h"
@@ -16,7 +18,9 @@ class RestoreWork {
 
   // Restores what was shipped, until all is held and nothing has run. kAborted
   // tells what CRIU complains of. `request` has the host of its page server.
-  virtual absl::Status Restore(const v1::RestoreRequest& request) = 0;
+  // Breaks off, with kCancelled, soon after `is_cancelled` has become true.
+  virtual absl::Status Restore(const v1::RestoreRequest& request,
+                               const std::atomic<bool>& is_cancelled) = 0;
   // Lets it run, and waits until it does.
   virtual absl::Status LetGo() = 0;
   // What there is of it.
