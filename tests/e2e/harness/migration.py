@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import tools
+from .lan import Lan
 from .namespaces import FIRST_TARGET_PID, Failed, Host, Process
 from .scene import Scene
 from .waiting import PATIENCE_SECONDS, nothing, wait_until
@@ -34,7 +35,7 @@ class Station:
     # What both pageliftd and `pagelift migrate` are told of security.
     daemon_security: tuple[str | Path, ...] = ("--migration-insecure",)
     command_security: tuple[str | Path, ...] = ("--insecure",)
-    hook: Path | None = None
+    hook: Path | None = None  # Of its pageliftd.
 
     @property
     def address(self) -> str:
@@ -146,6 +147,7 @@ class Stage:
     scene: Scene
     left: Station
     right: Station
+    lan: Lan | None = None
     migrations: list[Migration] = field(default_factory=list)
 
     def migrate(self, source: Station, destination: Station,
@@ -166,19 +168,25 @@ class Stage:
 
 @contextlib.contextmanager
 def stage(name: str, keep: bool = False,
-          prepare: Callable[[Station, Station], None] | None = None
-          ) -> Iterator[Stage]:
-    """Both stations at work; `prepare` is called before they are."""
-    with Scene(name, keep) as scene:
+          prepare: Callable[[Station, Station], None] | None = None,
+          with_lan: bool = False) -> Iterator[Stage]:
+    """Both stations at work, with a client or without; `prepare` is called
+    before they are."""
+    with Scene(name, keep) as scene, contextlib.ExitStack() as stack:
         left = Station(scene.source, scene.make_folder("left"))
         right = Station(scene.destination, scene.make_folder("right"))
+        lan = None
+        if with_lan:
+            lan = Lan(scene)
+            stack.callback(lan.close)
         try:
             if prepare is not None:
                 prepare(left, right)
             for station in (left, right):
+                station.hook = station.hook or (lan and lan.hook)
                 station.folder.chmod(0o700)
                 station.start_daemon()
-            yield Stage(scene, left, right)
+            yield Stage(scene, left, right, lan)
         except BaseException:
             print(scene.telling_log_lines())
             print(f"everything is in {scene.folder}", flush=True)

@@ -169,6 +169,13 @@ class Host:
                     found.append(int(process.name))
         return found
 
+    def add_link_to(self, other: "Host", name: str, name_there: str) -> None:
+        """A cable: a device here, and one in the other host."""
+        subprocess.run(
+            ["nsenter", "--target", str(self._pid), "--net", "--", "ip",
+             "link", "add", name, "type", "veth", "peer", "name", name_there,
+             "netns", str(other._pid)], check=True)
+
     @contextlib.contextmanager
     def network(self) -> Iterator[None]:
         """Sockets that the calling thread opens meanwhile are in here."""
@@ -196,10 +203,7 @@ def join_with_cable(left: Host, right: Host) -> None:
     for number, (host, other) in enumerate([(left, right), (right, left)], 1):
         host.address = f"10.77.0.{number}"
         if host is left:
-            subprocess.run(
-                ["nsenter", "--target", str(left._pid), "--net", "--", "ip",
-                 "link", "add", "cable", "type", "veth", "peer", "name",
-                 "cable", "netns", str(other._pid)], check=True)
+            left.add_link_to(right, "cable", "cable")
         host.run(["ip", "address", "add", f"{host.address}/24", "dev", "cable"])
         host.run(["ip", "link", "set", "cable", "up"])
 

@@ -4,8 +4,10 @@ Replies are foreseen to the byte, so that comparing every value costs no more
 than comparing memory.
 """
 
+import functools
+import itertools
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 KEYS = 200_000
@@ -35,18 +37,37 @@ class _Exchange:
 
 
 class DataSet:
-    """Strings, hashes, lists, sets and sorted sets in equal numbers."""
+    """Strings, hashes, lists, sets and sorted sets in equal numbers. Values are
+    `longer` than they are anyhow by so many bytes."""
 
-    def __init__(self, keys: int = KEYS) -> None:
+    def __init__(self, keys: int = KEYS, longer: int = 0) -> None:
         self._pool = random.Random(keys).randbytes(_POOL_BYTES)
+        self._longer = longer
         self.keys = keys
-        self.load = _batches(self._loading(i) for i in range(keys))
-        self.read = _batches(e for i in range(keys) for e in self._reading(i))
+
+    @functools.cached_property
+    def load(self) -> list[Batch]:
+        return list(self.loading())
+
+    @functools.cached_property
+    def read(self) -> list[Batch]:
+        return list(_batches(e for i in range(self.keys)
+                             for e in self._reading(i)))
+
+    def loading(self) -> Iterator[Batch]:
+        """What loads it, if that is not to be kept."""
+        return _batches(self._loading(i) for i in range(self.keys))
+
+    def question(self, i: int) -> tuple[bytes, bytes]:
+        """What asks for a key, and the reply."""
+        exchange = self._reading(i)[0]
+        return encode(exchange.command), exchange.reply
 
     def _value(self, i: int, field: int) -> bytes:
-        """Unlike any other; 20 to 220 bytes."""
-        start = (i * 2_654_435_761 + field * 40_503) % (_POOL_BYTES - 256)
-        length = (i * 7 + field * 13) % 200
+        """Unlike any other; 20 to 220 bytes, and what it is longer."""
+        start = ((i * 2_654_435_761 + field * 40_503)
+                 % (_POOL_BYTES - 256 - self._longer))
+        length = (i * 7 + field * 13) % 200 + self._longer
         return b"%d.%d:" % (i, field) + self._pool[start:start + length]
 
     def _loading(self, i: int) -> _Exchange:
@@ -111,25 +132,10 @@ def _bulks(values: list[bytes]) -> bytes:
     return b"*%d\r\n" % len(values) + b"".join(map(_bulk, values))
 
 
-def _batches(exchanges: Iterable[_Exchange]) -> list[Batch]:
-    batches: list[Batch] = []
-    pending: list[_Exchange] = []
-
-    def flush() -> None:
-        ends, at = [], 0
-        for exchange in pending:
-            at += len(exchange.reply)
-            ends.append(at)
-        batches.append(Batch(
-            b"".join(encode(e.command) for e in pending),
-            b"".join(e.reply for e in pending),
-            [b" ".join(e.command[:2]) for e in pending], ends))
-        pending.clear()
-
-    for exchange in exchanges:
-        pending.append(exchange)
-        if len(pending) == _BATCH:
-            flush()
-    if pending:
-        flush()
-    return batches
+def _batches(exchanges: Iterable[_Exchange]) -> Iterator[Batch]:
+    for some in iter(lambda at=iter(exchanges):
+                     list(itertools.islice(at, _BATCH)), []):
+        ends = itertools.accumulate(len(e.reply) for e in some)
+        yield Batch(b"".join(encode(e.command) for e in some),
+                    b"".join(e.reply for e in some),
+                    [b" ".join(e.command[:2]) for e in some], list(ends))

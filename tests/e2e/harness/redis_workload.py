@@ -14,7 +14,7 @@ from .redis_commands import Batch, DataSet, encode
 from .waiting import PATIENCE_SECONDS, nothing, wait_until
 from .workloads import Workload, WrongMemory
 
-_PORT = 6379
+PORT = 6379
 _LOAD_KEYS = 500
 _COUNTER = b"load:counter"
 
@@ -25,26 +25,38 @@ class RedisWorkload(Workload):
     comm = "redis-server"
     options: tuple[str, ...] = ()
 
-    def __init__(self) -> None:
-        self.data = DataSet()
+    def __init__(self, data: DataSet | None = None,
+                 address: str = "127.0.0.1") -> None:
+        self.data = data or DataSet()
+        self._address = address
 
     def start(self, host: Host, state: Path) -> None:
+        self.start_and_load(host, state)
+        assert self.data.read  # Made now, and not while memory arrives.
+
+    def start_and_load(self, host: Host, state: Path) -> None:
+        """Without what verify() wants to have in its own memory."""
         host.start_target(
-            [tools.system("redis-server"), "--port", str(_PORT), "--bind",
-             "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize",
-             "no", "--dir", state, "--logfile", state / "log",
+            [tools.system("redis-server"), "--port", str(PORT), "--bind",
+             self._address, "--save", "", "--appendonly", "no", "--daemonize",
+             "no", "--protected-mode", "no", "--dir", state, "--logfile",
+             state / "log",
              *self.options], state / "log")
-        with connection(host, nothing) as redis:
-            for batch in self.data.load:
+        with self._connection(host, nothing) as redis:
+            for batch in self.data.loading():
                 exchange(redis, batch)
 
     def verify(self, guest: Host, state: Path,
                meanwhile: Callable[[], None] = nothing) -> str:
         del state
-        with connection(guest, meanwhile) as redis:
+        with self._connection(guest, meanwhile) as redis:
             for batch in self.data.read:
                 exchange(redis, batch)
         return f"OK keys={self.data.keys}"
+
+    def _connection(self, host: Host, meanwhile: Callable[[], None]
+                    ) -> contextlib.AbstractContextManager[socket.socket]:
+        return connection(host, meanwhile, address=self._address)
 
     @contextlib.contextmanager
     def load(self, guest: Host, state: Path) -> Iterator[None]:
@@ -107,13 +119,13 @@ class _Load:
 
 
 @contextlib.contextmanager
-def connection(host: Host, meanwhile: Callable[[], None],
-               port: int = _PORT) -> Iterator[socket.socket]:
-    """A connection to redis in `host`, once it listens."""
+def connection(host: Host, meanwhile: Callable[[], None], port: int = PORT,
+               address: str = "127.0.0.1") -> Iterator[socket.socket]:
+    """A connection from `host` to redis, once it listens."""
 
     def connect() -> socket.socket | None:
         with host.network(), contextlib.suppress(ConnectionRefusedError):
-            return socket.create_connection(("127.0.0.1", port))
+            return socket.create_connection((address, port))
         return None
 
     redis = wait_until("redis listening", connect, PATIENCE_SECONDS, meanwhile)
