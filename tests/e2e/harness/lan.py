@@ -1,9 +1,14 @@
 """A network with a client, and a service whose address moves between hosts."""
 
+import contextlib
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from .namespaces import Host
+from .namespaces import Failed, Host, Process
 from .scene import Scene
+from .waiting import PATIENCE_SECONDS, wait_until
 
 SERVICE = "10.78.0.100"
 _CLIENT = "10.78.0.1"
@@ -15,6 +20,18 @@ KEEP_CONNECTIONS = ("--tcp-established", "--network-lock=nftables")
 _OF_PAGELIFT = ("--tcp-established",
                 *(f"--{end}-option=--network-lock=nftables"
                   for end in ("dump", "restore")))
+
+_OPEN_LOOP = Path(__file__).with_name("open_loop.py")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a client does, steadily."""
+
+    rate: int  # Requests a second,
+    connections: int  # over so many,
+    keys: int  # for so many keys of a DataSet,
+    longer: int  # whose values are so much longer.
 
 
 class Lan:
@@ -41,6 +58,24 @@ class Lan:
     def options(self) -> list[str | Path]:
         """Of `pagelift migrate`."""
         return [*_OF_PAGELIFT, "--hook", self.hook]
+
+    @contextlib.contextmanager
+    def load(self, load: Load, output: Path) -> Iterator[Process]:
+        """A client that asks at fixed times; raises in the end if a connection
+        broke, or a reply was wrong or never came. Its `output` is for
+        open_loop.replies_in()."""
+        options = [part for name, value in vars(load).items()
+                   for part in (f"--{name}", str(value))]
+        client = self.client.start(
+            "the client", ["/usr/bin/python3", _OPEN_LOOP, "--address", SERVICE,
+                           "--output", output, *options],
+            output.with_suffix(".log"))
+        wait_until("the client's connections", output.exists, PATIENCE_SECONDS,
+                   client.raise_if_ended)
+        yield client
+        client.send_signal(signal.SIGTERM)
+        if client.wait(PATIENCE_SECONDS) != 0:
+            raise Failed(f"the client: {client.log.read_text()[-2000:]}")
 
     def _join(self, host: Host, address: str) -> None:
         port = f"to-{host.name}"[:15]

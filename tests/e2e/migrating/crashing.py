@@ -98,8 +98,8 @@ class Crasher:
         since = {name: size_of(self._state, name) for name in NAMES}
         migration = here.migrate(source, destination, "--give-up-after",
                                  _GIVE_UP)
-        place = _place_of(migration)
-        _wait_for_step(place, step, migration)
+        place = place_of(migration)
+        wait_for_step(place, step, migration)
         time.sleep(chance.uniform(0, _LONGEST_SECONDS))
         before = _recorded(place)
         hit = VICTIMS[victim](here, migration, chance)
@@ -127,7 +127,8 @@ class Crasher:
                 raise Failed(f"{name} has been at {been}, not at {allowed}")
 
 
-def _place_of(migration: Migration) -> Path:
+def place_of(migration: Migration) -> Path:
+    """Where the source keeps what it knows of it; only to be asked once."""
     def new() -> Path | None:
         found = set(migration.source.migrations.glob("*/plan")) - _SEEN
         return next(iter(found), None)
@@ -141,7 +142,7 @@ def _place_of(migration: Migration) -> Path:
 _SEEN: set[Path] = set()
 
 
-def _wait_for_step(place: Path, step: str, migration: Migration) -> None:
+def wait_for_step(place: Path, step: str, migration: Migration) -> None:
     """Returns when that step has begun: when the one before it is done."""
     if step == STEPS[0]:
         return

@@ -1,24 +1,17 @@
 """A redis whose clients do not notice."""
 
-import contextlib
-import signal
-from collections.abc import Iterator
-from pathlib import Path
-
-from harness.lan import SERVICE
+from harness.lan import SERVICE, Load
 from harness.migration import Stage, Station, stage
-from harness.namespaces import Failed, Process
+from harness.namespaces import Failed
 from harness.open_loop import replies_in
 from harness.redis_commands import DataSet
 from harness.redis_workload import RedisWorkload, connection, exchange
-from harness.waiting import PATIENCE_SECONDS, nothing, wait_until
+from harness.waiting import nothing
 
 from .moving import expect_only_at
 
-_KEYS = 60_000  # Some 64 MiB, as redis keeps them.
-_LONGER = 200
-_RATE = 500
-_CONNECTIONS = 4
+# Some 64 MiB, as redis keeps them.
+_LOAD = Load(rate=500, connections=4, keys=60_000, longer=200)
 
 
 def connections_move_along() -> str:
@@ -26,14 +19,13 @@ def connections_move_along() -> str:
     anybody from coming back."""
     with stage("migration-connections", with_lan=True) as here:
         client = here.lan.client
-        data = DataSet(_KEYS, _LONGER)
+        data = DataSet(_LOAD.keys, _LOAD.longer)
         redis = RedisWorkload(data, SERVICE)
         redis.start(here.left.host, here.scene.make_folder("state"))
         output = here.scene.folder / "replies"
         downtimes = []
         with (connection(client, nothing, address=SERVICE) as old,
-              steady_load(here, output, _KEYS, _LONGER, _RATE,
-                          _CONNECTIONS) as load):
+              here.lan.load(_LOAD, output) as load):
             for source, destination in ((here.left, here.right),
                                         (here.right, here.left)):
                 told = _migrate(here, source, destination)
@@ -56,21 +48,3 @@ def _migrate(here: Stage, source: Station, destination: Station) -> dict:
         raise Failed(f"it ended as {told}")
     return told
 
-
-@contextlib.contextmanager
-def steady_load(here: Stage, output: Path, keys: int, longer: int, rate: int,
-                connections: int) -> Iterator[Process]:
-    """A client that asks at fixed times; raises in the end if a connection
-    broke, or a reply was wrong or never came."""
-    program = Path(replies_in.__code__.co_filename)
-    load = here.lan.client.start(
-        "the client", ["/usr/bin/python3", program, "--address", SERVICE,
-                       "--connections", str(connections), "--rate", str(rate),
-                       "--keys", str(keys), "--longer", str(longer),
-                       "--output", output], output.with_suffix(".log"))
-    wait_until("the client's connections", output.exists, PATIENCE_SECONDS,
-               load.raise_if_ended)
-    yield load
-    load.send_signal(signal.SIGTERM)
-    if load.wait(PATIENCE_SECONDS) != 0:
-        raise Failed(f"the client: {load.log.read_text()[-2000:]}")
