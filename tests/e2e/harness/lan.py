@@ -15,11 +15,9 @@ _CLIENT = "10.78.0.1"
 _DEVICE = "lan"
 _BRIDGE = "lan"
 _HOOK = Path(__file__).with_name("move_address")
-# What CRIU is told so that connections are kept, at either end.
-KEEP_CONNECTIONS = ("--tcp-established", "--network-lock=nftables")
-_OF_PAGELIFT = ("--tcp-established",
-                *(f"--{end}-option=--network-lock=nftables"
-                  for end in ("dump", "restore")))
+# What CRIU is told so that connections are kept.
+DUMP_OPTIONS = ("--tcp-established", "--network-lock=nftables")
+RESTORE_OPTIONS = ("--tcp-established",)
 
 _OPEN_LOOP = Path(__file__).with_name("open_loop.py")
 
@@ -57,7 +55,8 @@ class Lan:
 
     def options(self) -> list[str | Path]:
         """Of `pagelift migrate`."""
-        return [*_OF_PAGELIFT, "--hook", self.hook]
+        return ["--tcp-established",
+                "--dump-option=--network-lock=nftables", "--hook", self.hook]
 
     @contextlib.contextmanager
     def load(self, load: Load, output: Path) -> Iterator[Process]:

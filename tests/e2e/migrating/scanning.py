@@ -22,12 +22,12 @@ _STEPS = ("shipping", "restoring", "resuming", "spooling")
 # Longer than all scans of one migration.
 _GIVE_UP = "300s"
 _SECONDS = 2.0
-# What criu's page server takes for the end of a transfer: the process is killed.
+# What criu's page server takes for the end of a transfer: it kills the process.
 _CRIU_CLOSE = struct.pack("<IIQQ", 0x1023, 0, 0, 0)
 _CRIU_FORCE_CLOSE = struct.pack("<IIQQ", 0x1024, 0, 0, 0)
 _HTTP2 = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_GARBAGE = (b"", b"\0", _CRIU_CLOSE, _CRIU_FORCE_CLOSE, b"GET / HTTP/1.1\r\n\r\n",
-            _HTTP2 + b"\xff" * 64, bytes(range(256)) * 64)
+_GARBAGE = (b"", b"\0", _CRIU_CLOSE, _CRIU_FORCE_CLOSE,
+            b"GET / HTTP/1.1\r\n\r\n", _HTTP2 + b"\xff" * 64, bytes(range(256)) * 64)
 
 
 class _NobodyThere(Exception):
