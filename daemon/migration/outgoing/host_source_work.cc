@@ -338,14 +338,29 @@ absl::Status HostSourceWork::AwaitDrained() {
   }
 }
 
+bool HostSourceWork::KeepsConnections() const {
+  const auto& options = plan_.criu_options();
+  return std::find(options.begin(), options.end(), "--tcp-established") !=
+         options.end();
+}
+
 absl::Status HostSourceWork::LetGo() {
   if (dump_.has_value() && leash_.has_value()) {
+    // Before its sockets work again it would take them for broken.
+    if (tree_ != nullptr && KeepsConnections()) {
+      note_.set_fenced(true);
+      RETURN_IF_ERROR(Note());
+      const absl::Status fenced = tree_->Fence();
+      if (!fenced.ok()) LOG(Error) << fenced.message();
+    }
     dump_->Abandon(*leash_);
     dump_.reset();
   }
   if (leash_.has_value()) leash_->Reset();
   leash_.reset();
   if (note_.fenced() && tree_ != nullptr) {
+    const absl::Status repaired = tree_->EndRepairOfSockets();
+    if (!repaired.ok()) LOG(Error) << repaired.message();
     // Before it runs again, whether or not this works.
     const absl::Status hook = RunHook(plan_.hook(), "rollback", plan_.id());
     if (!hook.ok()) LOG(Error) << hook.message();

@@ -65,6 +65,7 @@ class HostSourceWork : public SourceWork {
   absl::Status SpoolAll();
   absl::Status AwaitDrained();
   absl::Status LetGo();
+  bool KeepsConnections() const;
 
   // What a dead worker has left.
   absl::Status Adopt();

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "daemon/migration/parked/repaired_sockets.h"
 #include "lib/base/read_file.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
@@ -87,6 +88,14 @@ bool FrozenTask::HasEnded() const {
 absl::Status FrozenTask::Signal(int signal) const {
   if (!process_.has_value()) return HasEndedError(name_);
   return process_->Signal(signal);
+}
+
+absl::Status FrozenTask::EndRepairOfSockets() const {
+  if (!process_.has_value()) {
+    return absl::NotFoundError(
+        absl::StrCat("process ", name_.process.pid, " has ended"));
+  }
+  return pagelift::EndRepairOfSockets(*process_);
 }
 
 absl::Status FrozenTask::CheckTraced() const { return CheckThreads(false); }

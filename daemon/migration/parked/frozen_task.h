@@ -43,6 +43,8 @@ class FrozenTask {
   bool HasEnded() const;
   // kNotFound if it has ended.
   absl::Status Signal(int signal) const;
+  // See EndRepairOfSockets().
+  absl::Status EndRepairOfSockets() const;
   // Whether no thread of it has been let go by CRIU, or whoever traces it:
   // kAborted. kNotFound if it has ended.
   absl::Status CheckTraced() const;

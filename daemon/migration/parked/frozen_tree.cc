@@ -45,6 +45,15 @@ absl::Status FrozenTree::Fence() const {
   return absl::OkStatus();
 }
 
+absl::Status FrozenTree::EndRepairOfSockets() const {
+  absl::Status first_error;
+  for (const FrozenTask& task : tasks_) {
+    const absl::Status ended = task.EndRepairOfSockets();
+    if (!absl::IsNotFound(ended)) first_error.Update(ended);
+  }
+  return first_error;
+}
+
 absl::Status FrozenTree::Unfence() const {
   absl::Status first_error;
   for (const FrozenTask& task : tasks_) {

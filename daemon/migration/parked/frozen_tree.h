@@ -41,6 +41,10 @@ class FrozenTree {
   // from where the images are. kNotFound: one has ended.
   absl::Status Fence() const;
 
+  // Has the connections work again of a tree that is fenced and that CRIU has
+  // let go of without having dumped it: see EndRepairOfSockets().
+  absl::Status EndRepairOfSockets() const;
+
   // SIGCONT to those that were not stopped before they were dumped; those that
   // have ended do not matter. They go on when CRIU, too, has let go. May be
   // repeated. A process that handles SIGCONT is told.

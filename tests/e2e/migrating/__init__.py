@@ -7,12 +7,13 @@ from .commanding import (a_dry_run_changes_nothing, a_migration_is_aborted,
                          what_is_in_the_way_is_told, without_a_spool)
 from .moving import a_process_is_moved, a_tree_goes_there_and_back
 from .scanning import strangers_connect_to_everything
-from .serving import connections_move_along
+from .serving import (connections_move_along, connections_stay_if_it_fails)
 
 CASES = (
     a_process_is_moved,
     a_tree_goes_there_and_back,
     connections_move_along,
+    connections_stay_if_it_fails,
     strangers_connect_to_everything,
     a_dry_run_changes_nothing,
     what_is_in_the_way_is_told,

@@ -94,7 +94,7 @@ def strangers_connect_to_everything() -> str:
                                          here.lan.hook, "--give-up-after",
                                          _GIVE_UP)
                 wait_for_step(place_of(migration), step, migration)
-                with _standing_still((source, destination)[side]):
+                with standing_still((source, destination)[side]):
                     ports = _scan_all(here)
                 if len(ports) < 2:
                     raise Failed(f"found {ports}, not our page server, too")
@@ -124,7 +124,7 @@ def _scan_all(here: Stage) -> set[int]:
 
 
 @contextlib.contextmanager
-def _standing_still(station: Station) -> Iterator[None]:
+def standing_still(station: Station) -> Iterator[None]:
     """Its migration's worker, whatever it is about to do."""
     pids = station.processes(SERVER)
     for pid in pids:

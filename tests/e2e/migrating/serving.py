@@ -1,5 +1,6 @@
 """A redis whose clients do not notice."""
 
+from harness import tools
 from harness.lan import SERVICE, Load
 from harness.migration import Stage, Station, stage
 from harness.namespaces import Failed
@@ -8,8 +9,11 @@ from harness.redis_commands import DataSet
 from harness.redis_workload import RedisWorkload, connection, exchange
 from harness.waiting import nothing
 
+from .crashing import place_of, wait_for_step
 from .moving import expect_only_at
+from .scanning import standing_still
 
+_GIVE_UP = "3s"
 # Some 64 MiB, as redis keeps them.
 _LOAD = Load(rate=500, connections=4, keys=60_000, longer=200)
 
@@ -40,6 +44,37 @@ def connections_move_along() -> str:
         stall = max(reply.came_ns - reply.due_ns for reply in replies) / 1e6
         return (f"downtime {' and '.join(map(str, downtimes))} ms, "
                 f"{len(replies)} replies, the latest {stall:.0f} ms late")
+
+
+def connections_stay_if_it_fails() -> str:
+    """Taken back while it is restored there: it goes on here."""
+    with stage("migration-taken-back", with_lan=True) as here:
+        data = DataSet(_LOAD.keys, _LOAD.longer)
+        redis = RedisWorkload(data, SERVICE)
+        redis.start(here.left.host, here.scene.make_folder("state"))
+        output = here.scene.folder / "replies"
+        with (connection(here.lan.client, nothing, address=SERVICE) as old,
+              here.lan.load(_LOAD, output)):
+            migration = here.migrate(here.left, here.right,
+                                     "--give-up-after", _GIVE_UP,
+                                     *here.lan.options())
+            wait_for_step(place_of(migration), "restoring", migration)
+            with standing_still(here.right):
+                here.left.host.run(
+                    [tools.pagelift("pagelift"), "abort", "--state",
+                     here.left.migrations, migration.id])
+                # It does not wait for the destination.
+                for batch in data.read:
+                    exchange(old, batch)
+            told = migration.wait(1)
+            if told["state"] != "aborted":
+                raise Failed(f"it ended as {told}")
+            expect_only_at(here.left, here.right, redis)
+            # What was taken back there is not in the way of another try.
+            _migrate(here, here.left, here.right)
+            expect_only_at(here.right, here.left, redis)
+            redis.verify(here.lan.client, output)
+        return f"{len(replies_in(output))} replies"
 
 
 def _migrate(here: Stage, source: Station, destination: Station) -> dict:
