@@ -99,8 +99,10 @@ class Migration:
         """What it has told so far."""
         if not self.output.exists():
             return []
-        return [json.loads(line) for line in
-                self.output.read_text().splitlines() if line.startswith("{")]
+        # The last line may be on its way.
+        whole, _, _ = self.output.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()
+                if line.startswith("{")]
 
     @property
     def id(self) -> str:
