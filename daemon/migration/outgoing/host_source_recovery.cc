@@ -11,6 +11,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "daemon/migration/outgoing/host_source_work.h"
 #include "daemon/migration/parked/frozen_task.h"
@@ -26,6 +27,8 @@ namespace pagelift {
 namespace {
 
 constexpr absl::Duration kKillPatience = absl::Seconds(30);
+constexpr absl::Duration kSettlePatience = absl::Seconds(1);
+constexpr absl::Duration kBetweenLooks = absl::Milliseconds(20);
 
 absl::StatusOr<std::string> BootId() {
   ASSIGN_OR_RETURN(const std::string id,
@@ -105,7 +108,13 @@ absl::Status HostSourceWork::Adopt() {
 }
 
 absl::Status HostSourceWork::CheckReopened() {
-  const absl::Status stopped = tree_->CheckStopped();
+  absl::Status stopped = tree_->CheckStopped();
+  // CRIU may just be letting go of them, on their way to where they stop.
+  const absl::Time give_up = absl::Now() + kSettlePatience;
+  while (absl::IsAborted(stopped) && absl::Now() < give_up) {
+    absl::SleepFor(kBetweenLooks);
+    stopped = tree_->CheckStopped();
+  }
   if (!absl::IsAborted(stopped)) return absl::OkStatus();
   LOG(Error) << "migration " << plan_.id() << ": " << stopped.message()
              << ": somebody has continued the frozen processes, whose memory "
