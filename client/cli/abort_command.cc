@@ -5,6 +5,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "client/cli/commands.h"
 #include "client/cli/migration_report.h"
 #include "client/cli/migration_watch.h"
@@ -16,6 +18,8 @@
 namespace pagelift {
 namespace {
 
+constexpr absl::Duration kBetweenLooks = absl::Milliseconds(20);
+
 // Returns when it runs here again.
 absl::StatusOr<v1::MigrationProgress> Abort(const MigrationPlace& place) {
   MigrationWatch watch(place);
@@ -23,6 +27,7 @@ absl::StatusOr<v1::MigrationProgress> Abort(const MigrationPlace& place) {
   if (!IsOver(progress)) {
     RETURN_IF_ERROR(watch.Abort("pagelift abort"));
     while (!IsOver(progress)) {
+      absl::SleepFor(kBetweenLooks);
       ASSIGN_OR_RETURN(progress, watch.Get());
     }
   }

@@ -5,8 +5,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/unavailable_options.h"
 #include "lib/base/command_line.h"
-#include "lib/base/status_macros.h"
 #include "lib/prefetch/prefetch_option.h"
 #include "lib/transport/socket_address.h"
 
@@ -76,12 +76,7 @@ std::string Misfit(const MigrateOptions& options) {
         " is another host, and without TLS all memory goes there in plain "
         "text: give --tls DIR, or --insecure");
   }
-  const bool acts = options.when_unavailable != WhenUnavailable::kFreeze;
-  if (acts != (options.unavailable_after > absl::ZeroDuration())) {
-    return "--unavailable-after DURATION and --when-unavailable poison or "
-           "kill belong together";
-  }
-  return "";
+  return UnavailableMisfit(options.when_unavailable, options.unavailable_after);
 }
 
 }  // namespace
@@ -146,11 +141,7 @@ std::optional<int> ParseMigrateOptions(int argc, const char* const argv[],
             &options->unavailable_after});
   line.Add({"when-unavailable", 0, "ACTION",
             "as of `pagelift restore`, at the destination",
-            [options](const std::string& value) -> absl::Status {
-              ASSIGN_OR_RETURN(options->when_unavailable,
-                               ParseWhenUnavailable(value));
-              return absl::OkStatus();
-            }});
+            WhenUnavailableInto(&options->when_unavailable)});
   line.Add({"give-up-after", 0, "DURATION",
             "how long the destination may not answer before the process goes "
             "on here; past the commit point it is waited for (default: 30s)",

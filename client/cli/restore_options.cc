@@ -3,9 +3,8 @@
 #include <string>
 #include <utility>
 
-#include "absl/status/status.h"
+#include "client/cli/unavailable_options.h"
 #include "lib/base/command_line.h"
-#include "lib/base/status_macros.h"
 #include "lib/prefetch/prefetch_option.h"
 #include "lib/transport/source_flags.h"
 
@@ -49,11 +48,7 @@ std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
   line.Add({"when-unavailable", 0, "ACTION",
             "freeze, it waits on (default); poison, what is missing raises "
             "SIGBUS when it is touched, for good; kill",
-            [options](const std::string& value) -> absl::Status {
-              ASSIGN_OR_RETURN(options->when_unavailable,
-                               ParseWhenUnavailable(value));
-              return absl::OkStatus();
-            }});
+            WhenUnavailableInto(&options->when_unavailable)});
   line.Add({"wait", 0, "",
             "return when all memory has arrived, not when the process runs",
             &options->wait});
@@ -80,11 +75,10 @@ std::optional<int> ParseRestoreOptions(int argc, const char* const argv[],
   if (options->images.empty()) {
     return line.Complain("--images DIR is needed: the checkpoint to restore");
   }
-  const bool acts = options->when_unavailable != WhenUnavailable::kFreeze;
-  if (acts != (options->unavailable_after > absl::ZeroDuration())) {
-    return line.Complain(
-        "--unavailable-after DURATION and --when-unavailable poison or kill "
-        "belong together");
+  if (const std::string misfit = UnavailableMisfit(options->when_unavailable,
+                                                   options->unavailable_after);
+      !misfit.empty()) {
+    return line.Complain(misfit);
   }
   if (options->wait && options->prefetch.kind == PrefetchMode::Kind::kOff) {
     return line.Complain(

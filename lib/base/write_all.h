@@ -3,11 +3,15 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "lib/base/byte_span.h"
 
 namespace pagelift {
 
 // write(2), until all of `bytes` are written. The error does not name the file.
-absl::Status WriteAll(int fd, absl::string_view bytes);
+absl::Status WriteAll(int fd, ByteSpan bytes);
+inline absl::Status WriteAll(int fd, absl::string_view text) {
+  return WriteAll(fd, BytesOf(text));
+}
 
 }  // namespace pagelift
 

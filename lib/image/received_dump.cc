@@ -83,11 +83,8 @@ absl::Status ReceivedDump::Append(absl::Span<const std::byte> contents) {
   if (!open_.has_value() || contents.size() > open_->missing) {
     return absl::InvalidArgumentError("contents of pages that nobody named");
   }
-  RETURN_IF_ERROR(Annotate(
-      WriteAll(
-          open_->pages.get(),
-          {reinterpret_cast<const char*>(contents.data()), contents.size()}),
-      absl::StrCat("pages of ", open_->name)));
+  RETURN_IF_ERROR(Annotate(WriteAll(open_->pages.get(), contents),
+                           absl::StrCat("pages of ", open_->name)));
   open_->missing -= contents.size();
   return absl::OkStatus();
 }

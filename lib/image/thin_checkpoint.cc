@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "lib/base/byte_span.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/unique_fd.h"
@@ -97,8 +98,7 @@ class Thinner {
         ASSIGN_OR_RETURN(
             const PageCount read,
             run.file->Read(run.offset, {buffer_.get(), most.bytes()}));
-        RETURN_IF_ERROR(WriteAll(
-            to, {reinterpret_cast<const char*>(buffer_.get()), read.bytes()}));
+        RETURN_IF_ERROR(WriteAll(to, ByteSpan(buffer_.get(), read.bytes())));
         run.offset = run.offset + read;
         run.pages =
             PageRange::Between(run.pages.first + read, run.pages.limit());

@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -17,24 +16,17 @@
 #include "daemon/migration/parked/frozen_task.h"
 #include "daemon/migration/parked/frozen_tree_proto.h"
 #include "lib/base/log.h"
-#include "lib/base/read_file.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/image/checkpoint_image.h"
 #include "lib/migration/record_file.h"
+#include "lib/process/boot_id.h"
 
 namespace pagelift {
 namespace {
 
-constexpr absl::Duration kKillPatience = absl::Seconds(30);
 constexpr absl::Duration kSettlePatience = absl::Seconds(1);
 constexpr absl::Duration kBetweenLooks = absl::Milliseconds(20);
-
-absl::StatusOr<std::string> BootId() {
-  ASSIGN_OR_RETURN(const std::string id,
-                   ReadFile("/proc/sys/kernel/random/boot_id"));
-  return std::string(absl::StripAsciiWhitespace(id));
-}
 
 // The same processes, which were of an earlier boot.
 FrozenTree EndedTree(const FrozenTaskProtos& tasks) {

@@ -35,7 +35,6 @@ namespace {
 constexpr absl::Duration kFencePatience = absl::Seconds(1);
 constexpr absl::Duration kParkPatience = absl::Seconds(60);
 constexpr absl::Duration kFinishPatience = absl::Seconds(30);
-constexpr absl::Duration kKillPatience = absl::Seconds(30);
 // How often the destination is asked how far it is.
 constexpr absl::Duration kLook = absl::Milliseconds(50);
 

@@ -97,6 +97,8 @@ class HostSourceWork : public SourceWork {
   absl::Status EndTree();
   absl::Duration Patience() const;
 
+  static constexpr absl::Duration kKillPatience = absl::Seconds(30);
+
   const v1::MigrationPlan plan_;
   const MigrationPlace place_;
   const ProcessName guard_;

@@ -40,18 +40,15 @@ bool Exists(pid_t process) {
   return stat(absl::StrCat("/proc/", process).c_str(), &info) == 0;
 }
 
-}  // namespace
-
+// kNotFound: there is no such process.
 absl::StatusOr<std::vector<pid_t>> ProcessesOfTree(pid_t root) {
   if (!Exists(root)) {
     return absl::NotFoundError(absl::StrCat("there is no process ", root));
   }
-  std::vector<pid_t> processes = {root};
-  for (size_t i = 0; i < processes.size(); ++i) {
-    for (pid_t child : ChildrenOf(processes[i])) processes.push_back(child);
-  }
-  return processes;
+  return TreeOf(root);
 }
+
+}  // namespace
 
 absl::StatusOr<v1::PrepareRequest> TreeNeeds(pid_t root,
                                              const std::string& criu) {

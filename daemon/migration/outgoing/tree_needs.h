@@ -11,11 +11,8 @@
 
 namespace pagelift {
 
-// The processes of the tree below `root`, with it, as they are now. kNotFound:
-// there is no such process.
-absl::StatusOr<std::vector<pid_t>> ProcessesOfTree(pid_t root);
-
-// What a tree needs of the host that it goes to, to be asked there.
+// What a tree needs of the host that it goes to, to be asked there. kNotFound:
+// there is no process `root`.
 absl::StatusOr<v1::PrepareRequest> TreeNeeds(pid_t root,
                                              const std::string& criu);
 

@@ -91,10 +91,7 @@ absl::Status FrozenTask::Signal(int signal) const {
 }
 
 absl::Status FrozenTask::EndRepairOfSockets() const {
-  if (!process_.has_value()) {
-    return absl::NotFoundError(
-        absl::StrCat("process ", name_.process.pid, " has ended"));
-  }
+  if (!process_.has_value()) return HasEndedError(name_);
   return pagelift::EndRepairOfSockets(*process_);
 }
 

@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
+#include "lib/base/write_all.h"
 
 namespace pagelift {
 namespace {
@@ -106,13 +107,7 @@ absl::Status ImageIntake::Add(ByteSpan contents) {
   if (contents.size() > file_.size - received_) {
     return Refused(absl::StrCat(file_.name, " is longer than was said"));
   }
-  ByteSpan left = contents;
-  while (!left.empty()) {
-    const ssize_t n = write(fd_.get(), left.data(), left.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return SysError("write ", file_.name);
-    left.remove_prefix(static_cast<size_t>(n));
-  }
+  RETURN_IF_ERROR(Annotate(WriteAll(fd_.get(), contents), file_.name));
   received_ += contents.size();
   digest_.Add(contents);
   return absl::OkStatus();

@@ -13,11 +13,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "lib/base/read_file.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
+#include "lib/process/boot_id.h"
 
 namespace pagelift {
 namespace {
@@ -35,12 +35,6 @@ constexpr char kTasks[] = "tasks";
 constexpr char kAborted[] = "aborted";
 constexpr char kLetGo[] = "let-go";
 constexpr char kExit[] = "restore.exit";
-
-// Different after each start of the host.
-std::string ThisBoot() {
-  absl::StatusOr<std::string> id = ReadFile("/proc/sys/kernel/random/boot_id");
-  return id.ok() ? std::string(absl::StripSuffix(*id, "\n")) : "";
-}
 
 UniqueFd Reopened(int directory) {
   return UniqueFd(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -91,7 +85,7 @@ absl::Status RestoreDirectory::Renew() const {
     }
   }
   if (mkfifoat(fd(), kGate, 0600) != 0) return SysError("mkfifo ", kGate);
-  return Write(kBoot, ThisBoot());
+  return Write(kBoot, BootId().value_or(""));
 }
 
 absl::StatusOr<UniqueFd> RestoreDirectory::OpenGate() const {
@@ -104,7 +98,7 @@ absl::StatusOr<UniqueFd> RestoreDirectory::OpenGate() const {
 RestoreNotes RestoreDirectory::Read() const {
   RestoreNotes notes;
   const std::optional<std::string> boot = ReadLine(kBoot);
-  notes.of_this_boot = boot.has_value() && *boot == ThisBoot();
+  notes.of_this_boot = boot.has_value() && *boot == BootId().value_or("");
   notes.keeper = ReadName(kKeeper);
   notes.criu = ReadName(kCriu);
   const std::vector<std::string> held =
