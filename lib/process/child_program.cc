@@ -2,15 +2,23 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/seccomp.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstddef>
+#include <cstring>
+#include <utility>
 
+#include "absl/types/span.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/unique_fd.h"
+#include "lib/process/fd_channel.h"
 
 namespace pagelift {
 namespace {
@@ -26,11 +34,45 @@ std::vector<char*> Pointers(const std::vector<std::string>& argv) {
   return pointers;
 }
 
+// System calls only. What is sent is sent before the program is there.
+bool LoadFilter(const std::vector<sock_filter>& filter, int socket) {
+  const sock_fprog program = {static_cast<unsigned short>(filter.size()),
+                              const_cast<sock_filter*>(filter.data())};
+  const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                                SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+  if (listener < 0) return false;
+  const int fd = static_cast<int>(listener);
+  char byte = 0;
+  iovec data = {&byte, sizeof(byte)};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(fd))] = {};
+  msghdr message = {};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof(control);
+  cmsghdr* const rights = CMSG_FIRSTHDR(&message);
+  rights->cmsg_level = SOL_SOCKET;
+  rights->cmsg_type = SCM_RIGHTS;
+  rights->cmsg_len = CMSG_LEN(sizeof(fd));
+  memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
+  return sendmsg(socket, &message, MSG_NOSIGNAL) == sizeof(byte);
+}
+
+absl::StatusOr<UniqueFd> ReceiveListener(const FdChannel& channel) {
+  std::byte byte;
+  ASSIGN_OR_RETURN(Received received,
+                   channel.ReceiveWithFds(absl::MakeSpan(&byte, 1)));
+  if (received.fds.size() != 1) {
+    return absl::InternalError("the child has sent no listener");
+  }
+  return std::move(received.fds.front());
+}
+
 // The child of a fork, in which other threads' locks may be held for ever:
 // system calls only.
 [[noreturn]] void BecomeProgram(const std::vector<char*>& argv,
                                 const ProgramStart& start, int null, int output,
-                                int error_fd) {
+                                int error_fd, int filter_fd) {
   if (start.own_session) setsid();
   dup2(null, STDIN_FILENO);
   if (output >= 0) {
@@ -44,7 +86,9 @@ std::vector<char*> Pointers(const std::vector<std::string>& argv) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   for (int number = 1; number < NSIG; ++number) signal(number, SIG_DFL);
-  execvp(argv[0], argv.data());
+  if (start.filter.empty() || LoadFilter(start.filter, filter_fd)) {
+    execvp(argv[0], argv.data());
+  }
   const int error = errno;
   const ssize_t ignored = write(error_fd, &error, sizeof(error));
   (void)ignored;
@@ -69,13 +113,21 @@ absl::StatusOr<ChildProgram> ChildProgram::Start(const ProgramStart& start) {
   const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null.valid()) return SysError("open /dev/null");
   ASSIGN_OR_RETURN(const UniqueFd output, OpenOutput(start.output));
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+    return SysError("socketpair");
+  }
+  const FdChannel from_child{UniqueFd(pair[0])};
+  UniqueFd listener_write(pair[1]);
   const std::vector<char*> argv = Pointers(start.argv);
   const pid_t child = fork();
   if (child < 0) return SysError("fork");
   if (child == 0) {
-    BecomeProgram(argv, start, null.get(), output.get(), error_write.get());
+    BecomeProgram(argv, start, null.get(), output.get(), error_write.get(),
+                  listener_write.get());
   }
   error_write.reset();
+  listener_write.reset();
   int error = 0;
   if (read(error_read.get(), &error, sizeof(error)) == sizeof(error)) {
     while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
@@ -84,7 +136,11 @@ absl::StatusOr<ChildProgram> ChildProgram::Start(const ProgramStart& start) {
   }
   // It is ours and has not been waited for: the number is still its own.
   ASSIGN_OR_RETURN(PidFd process, PidFd::Open(child));
-  return ChildProgram(std::move(process));
+  UniqueFd listener;
+  if (!start.filter.empty()) {
+    ASSIGN_OR_RETURN(listener, ReceiveListener(from_child));
+  }
+  return ChildProgram(std::move(process), std::move(listener));
 }
 
 absl::StatusOr<int> ChildProgram::Wait() {

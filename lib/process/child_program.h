@@ -1,6 +1,7 @@
 #ifndef PAGELIFT_LIB_PROCESS_CHILD_PROGRAM_H_
 #define PAGELIFT_LIB_PROCESS_CHILD_PROGRAM_H_
 
+#include <linux/filter.h>
 #include <sys/types.h>
 
 #include <string>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/base/unique_fd.h"
 #include "lib/process/pidfd.h"
 
 namespace pagelift {
@@ -25,6 +27,10 @@ struct ProgramStart {
   std::string output = "";
   // It is the leader of a new session, without a terminal.
   bool own_session = false;
+  // A filter of its system calls and of those of all that it starts
+  // (seccomp(2)), which asks about some: see AskedCalls. Empty: none. Takes
+  // CAP_SYS_ADMIN.
+  std::vector<sock_filter> filter = {};
 };
 
 // A program that runs as a child of ours, with no standard input, and with no
@@ -39,14 +45,18 @@ class ChildProgram {
 
   pid_t pid() const { return process_.pid(); }
   const PidFd& process() const { return process_; }
+  // Where its filter asks; once, and only if it has one.
+  UniqueFd TakeListener() { return std::move(listener_); }
 
   // Waits until it has ended. Returns its exit code; 128 + N if signal N ended
   // it. To be called once.
   absl::StatusOr<int> Wait();
 
  private:
-  explicit ChildProgram(PidFd process) : process_(std::move(process)) {}
+  ChildProgram(PidFd process, UniqueFd listener)
+      : process_(std::move(process)), listener_(std::move(listener)) {}
   PidFd process_;
+  UniqueFd listener_;
 };
 
 // Start() and Wait().

@@ -52,6 +52,8 @@ _ABSL = [
 ]
 
 _ARCHIVES = [
+    "bpf",
+    "elf",
     "nghttp2",
     "seccomp",
     "xxhash",

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,12 +18,14 @@
 #include "absl/time/time.h"
 #include "daemon/migration/hosts/hook.h"
 #include "daemon/migration/outgoing/tree_needs.h"
+#include "daemon/migration/parked/complete_pagemaps.h"
 #include "daemon/migration/parked/frozen_tree_proto.h"
 #include "daemon/migration/receiver/image_intake.h"
 #include "daemon/migration/wire/shipped_images.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
+#include "lib/base/thread_name.h"
 #include "lib/migration/destination_protocol.h"
 #include "lib/migration/record_file.h"
 #include "lib/transport/endpoint.h"
@@ -148,7 +151,24 @@ absl::Status HostSourceWork::Prepare() {
     return absl::FailedPreconditionError(absl::StrJoin(obstacles, "; "));
   }
   RETURN_IF_ERROR(StartServing());
-  return client_.Prepare(std::move(needs), Patience()).status();
+  // While the destination looks, too.
+  std::thread prepare_answers([this] { PrepareAnswers(); });
+  const absl::Status prepared =
+      client_.Prepare(std::move(needs), Patience()).status();
+  prepare_answers.join();
+  return prepared;
+}
+
+void HostSourceWork::PrepareAnswers() {
+  NameThisThread("pl-answers");
+  absl::StatusOr<std::unique_ptr<MemoryAnswers>> answers =
+      MemoryAnswers::Prepare();
+  if (answers.ok()) {
+    answers_ = *std::move(answers);
+  } else {
+    LOG(Info) << "criu looks at memory itself, which takes longer: "
+              << answers.status().message();
+  }
 }
 
 absl::Status HostSourceWork::NotTheSame() const {
@@ -189,7 +209,8 @@ absl::Status HostSourceWork::Park() {
                                       plan_.pid(),
                                       place_.images(),
                                       {plan_.criu_options().begin(),
-                                       plan_.criu_options().end()}},
+                                       plan_.criu_options().end()},
+                                      answers_.get()},
                                      std::move(pair.for_criu)));
   dump_.emplace(std::move(dump));
   *note_.mutable_criu() = ToProto(dump_->criu());
@@ -205,6 +226,9 @@ absl::Status HostSourceWork::Park() {
   if (!has_root) return NotTheSame();
   *note_.mutable_tasks() = ToProto(*tree_);
   RETURN_IF_ERROR(Note());
+  if (answers_ != nullptr) {
+    RETURN_IF_ERROR(CompletePagemaps(place_.images(), *tree_, *answers_));
+  }
   return OpenImages();
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/migration/answers/memory_answers.h"
 #include "daemon/migration/outgoing/migration_catalog.h"
 #include "daemon/migration/outgoing/migration_place.h"
 #include "daemon/migration/outgoing/source_work.h"
@@ -67,6 +68,8 @@ class HostSourceWork : public SourceWork {
   absl::Status LetGo();
   bool KeepsConnections() const;
 
+  // What spares CRIU looking at memory, if it can be had.
+  void PrepareAnswers();
   // What a dead worker has left.
   absl::Status Adopt();
   absl::Status Note();
@@ -109,6 +112,7 @@ class HostSourceWork : public SourceWork {
 
   // Of the thread that does the steps.
   v1::SourceDescriptors note_;
+  std::unique_ptr<MemoryAnswers> answers_;
   std::optional<CriuLeash> leash_;
   std::optional<ParkedDump> dump_;
   std::shared_ptr<const FrozenTree> tree_;

@@ -94,7 +94,9 @@ absl::StatusOr<ParkedDump> ParkedDump::Start(const DumpPlan& plan,
   start.keep = {for_criu.get(), status_write.get()};
   start.output = absl::StrCat(plan.images, "/", kOutput);
   start.own_session = true;
+  if (plan.answers != nullptr) start.filter = MemoryAnswers::Filter();
   ASSIGN_OR_RETURN(ChildProgram criu, ChildProgram::Start(start));
+  if (plan.answers != nullptr) plan.answers->Start(criu.TakeListener());
   // A child of ours that we have not waited for has its name.
   ASSIGN_OR_RETURN(const ProcessName name, NameOfProcess(criu.pid()));
   ASSIGN_OR_RETURN(PidFd process, OpenProcess(name));

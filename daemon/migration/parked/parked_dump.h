@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "daemon/migration/answers/memory_answers.h"
 #include "daemon/migration/parked/criu_leash.h"
 #include "lib/base/unique_fd.h"
 #include "lib/process/pidfd.h"
@@ -25,6 +26,8 @@ struct DumpPlan {
   pid_t root = 0;                    // Of the tree.
   std::string images;                // A directory, empty.
   std::vector<std::string> options;  // Of the user's, for CRIU.
+  // Answers CRIU, and outlives the dump; null: it looks at memory itself.
+  MemoryAnswers* answers = nullptr;
 };
 
 // A `criu dump` that freezes a tree, writes its images without the lazy pages,

@@ -94,11 +94,13 @@ DumpPlan CriuTarget::Plan() const {
   return plan;
 }
 
-void CriuTarget::Park() {
+void CriuTarget::Park(MemoryAnswers* answers) {
   ASSERT_OK_AND_ASSIGN(CriuLeash::Pair pair, CriuLeash::Make());
   leash_.emplace(std::move(pair.leash));
+  DumpPlan plan = Plan();
+  plan.answers = answers;
   ASSERT_OK_AND_ASSIGN(ParkedDump dump,
-                       ParkedDump::Start(Plan(), std::move(pair.for_criu)));
+                       ParkedDump::Start(plan, std::move(pair.for_criu)));
   dump_.emplace(std::move(dump));
   ASSERT_OK(dump_->WaitUntilParked(*leash_, kSoon));
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "daemon/migration/answers/memory_answers.h"
 #include "daemon/migration/parked/criu_leash.h"
 #include "daemon/migration/parked/parked_dump.h"
 #include "daemon/migration/parked/testing/target_memory.h"
@@ -34,7 +35,7 @@ class CriuTarget {
   PageRange child_pages() const;
 
   // Starts a dump and waits until the tree is parked.
-  void Park();
+  void Park(MemoryAnswers* answers = nullptr);
   DumpPlan Plan() const;
   std::string images() const { return dir_.Join("images"); }
   std::string Join(const std::string& name) const { return dir_.Join(name); }

@@ -1,0 +1,90 @@
+#ifndef PAGELIFT_DAEMON_MIGRATION_ANSWERS_MEMORY_ANSWERS_H_
+#define PAGELIFT_DAEMON_MIGRATION_ANSWERS_MEMORY_ANSWERS_H_
+
+#include <linux/filter.h>
+#include <sys/types.h>
+
+#include <future>
+#include <map>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "daemon/migration/answers/pagemap_scan.h"
+#include "daemon/migration/answers/vma_flag_names.h"
+#include "daemon/migration/answers/vma_flag_reader.h"
+#include "lib/base/unique_fd.h"
+#include "lib/memory/page.h"
+#include "lib/process/asked_calls.h"
+
+namespace pagelift {
+
+// Answers a criu dump that asks the kernel about the memory of the processes
+// which it has frozen, so that it does not look at each page, three times over.
+//
+// It asks by two system calls, which its filter hands to us. It opens
+// /proc/PID/smaps, and reads the flags of mappings there: what it is given has
+// these and nothing else. It scans /proc/PID/pagemap for pages: it is told of
+// none in lazy memory except where a thread has its stack pointer, which it
+// dumps itself. All else it learns from the kernel as ever. Its images then
+// lack the lazy pages; which there are is found here meanwhile, for
+// CompletePagemaps().
+//
+// A process of which we do not know all that is needed is left to CRIU. So is
+// all that it asks in a way that we do not know.
+//
+// Thread-safe. Of one dump.
+class MemoryAnswers {
+ public:
+  // Takes some 50 ms, in which no process stands still. Not OK where the kernel
+  // lacks something, or we may not use it: CRIU can do without.
+  static absl::StatusOr<std::unique_ptr<MemoryAnswers>> Prepare();
+  ~MemoryAnswers();
+
+  // The filter of that criu dump, see ProgramStart.
+  static std::vector<sock_filter> Filter();
+  // Answers what is asked there, until nobody is left who could ask or until
+  // this object ends. To be called once.
+  void Start(UniqueFd listener);
+
+  // The lazy pages of a process of the parked tree that CRIU was not told of.
+  // kNotFound: it was left to CRIU.
+  absl::StatusOr<std::vector<PageRange>> LazyPagesOf(pid_t pid);
+
+ private:
+  struct Process {
+    UniqueFd pagemap;
+    std::vector<PageRange> lazy;    // The mappings.
+    std::vector<PageRange> stacks;  // The pages where threads are.
+    bool maybe_guarded = false;     // Of lazy memory.
+    std::shared_future<absl::StatusOr<ScannedPages>> found;
+  };
+
+  MemoryAnswers(VmaFlagReader reader, VmaFlagNames names, UniqueFd stop);
+  void Run(const AskedCalls& calls);
+  // Whether it is answered; otherwise the kernel is to do it. An error says why
+  // a process is left to CRIU.
+  absl::StatusOr<bool> AnswerOpen(const AskedCalls& calls,
+                                  const AskedCall& call);
+  absl::StatusOr<bool> AnswerScan(const AskedCalls& calls,
+                                  const AskedCall& call);
+  absl::StatusOr<Process> LookAt(pid_t pid, UniqueFd* smaps) const;
+  Process* Find(pid_t pid);
+
+  const VmaFlagReader reader_;
+  const VmaFlagNames names_;
+  const UniqueFd stop_;
+  absl::Mutex mu_;
+  // Nothing of one changes once it is there, and none is taken away.
+  std::map<pid_t, Process> processes_ ABSL_GUARDED_BY(mu_);
+  std::optional<std::thread> thread_;
+};
+
+}  // namespace pagelift
+
+#endif  // PAGELIFT_DAEMON_MIGRATION_ANSWERS_MEMORY_ANSWERS_H_

@@ -1,0 +1,123 @@
+#include "daemon/migration/answers/pagemap_scan.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "lib/base/status_macros.h"
+#include "lib/base/sys_error.h"
+#include "lib/base/thread_name.h"
+
+namespace pagelift {
+namespace {
+
+// The process's address space is locked for readers while one of these is
+// looked at: not for long, who wants to map something in it waits.
+constexpr PageCount kPart(uint64_t{64} << (20 - kPageShift));
+// More of a reservation of terabytes, in which there is little to be found.
+constexpr uint64_t kMostParts = 4096;
+constexpr size_t kMostThreads = 4;
+
+void Append(std::vector<PageRange>& ranges, PageRange more) {
+  if (!ranges.empty() && ranges.back().limit() == more.first) {
+    ranges.back().count = ranges.back().count + more.count;
+  } else {
+    ranges.push_back(more);
+  }
+}
+
+absl::StatusOr<ScannedPages> ScanPart(int pagemap, PageRange part) {
+  ScannedPages found;
+  std::array<PageRegion, 1024> regions;
+  PagemapScan scan = {};
+  scan.size = sizeof(scan);
+  scan.start = AddressOf(part.first);
+  scan.limit = AddressOf(part.limit());
+  scan.regions = reinterpret_cast<uint64_t>(regions.data());
+  scan.region_count = regions.size();
+  // Not whether a page is of a file, which none here is: to tell that, the
+  // kernel would look at something of each page, which takes five times as
+  // long.
+  scan.category_anyof_mask = kPageIsPresent | kPageIsSwapped | kPageIsGuard;
+  scan.return_mask = kPageIsZeroPage | kPageIsGuard;
+  while (scan.start < scan.limit) {
+    const int count = ioctl(pagemap, kPagemapScan, &scan);
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0 && errno == ENOTTY) {
+      return absl::UnimplementedError("the kernel has no PAGEMAP_SCAN");
+    }
+    if (count < 0) return SysError("PAGEMAP_SCAN of ", ToString(part));
+    for (int i = 0; i < count; ++i) {
+      const PageRegion& region = regions[static_cast<size_t>(i)];
+      if (region.categories == kPageIsZeroPage) continue;
+      Append(region.categories == kPageIsGuard ? found.guards : found.present,
+             PagesOf(region.start, region.limit));
+    }
+    scan.start = ScannedTo(scan, regions.data(), static_cast<size_t>(count));
+  }
+  return found;
+}
+
+PageCount CountOf(absl::Span<const PageRange> ranges) {
+  PageCount all;
+  for (PageRange range : ranges) all = all + range.count;
+  return all;
+}
+
+std::vector<PageRange> Cut(absl::Span<const PageRange> ranges) {
+  const PageCount size =
+      std::max(kPart, PageCount(CountOf(ranges).raw() / kMostParts));
+  std::vector<PageRange> parts;
+  for (PageRange range : ranges) {
+    while (!range.empty()) {
+      const PageRange part = {range.first, std::min(range.count, size)};
+      parts.push_back(part);
+      range = PageRange::Between(part.limit(), range.limit());
+    }
+  }
+  return parts;
+}
+
+}  // namespace
+
+uint64_t ScannedTo(const PagemapScan& scan, const PageRegion* regions,
+                   size_t count) {
+  return count < scan.region_count ? scan.limit : regions[count - 1].limit;
+}
+
+absl::StatusOr<ScannedPages> ScanPages(int pagemap,
+                                       absl::Span<const PageRange> ranges) {
+  const std::vector<PageRange> parts = Cut(ranges);
+  std::vector<absl::StatusOr<ScannedPages>> found(parts.size(), ScannedPages());
+  std::atomic<size_t> next = 0;
+  const auto work = [&] {
+    for (size_t i = next++; i < parts.size(); i = next++) {
+      found[i] = ScanPart(pagemap, parts[i]);
+    }
+  };
+  const size_t threads =
+      std::min({1 + static_cast<size_t>(CountOf(ranges).raw() / kPart.raw()),
+                kMostThreads, size_t{std::thread::hardware_concurrency()}});
+  std::vector<std::thread> helpers;
+  for (size_t i = 1; i < threads; ++i) {
+    helpers.emplace_back([&work] {
+      NameThisThread("pl-scan");
+      work();
+    });
+  }
+  work();
+  for (std::thread& helper : helpers) helper.join();
+  ScannedPages joined;
+  for (const absl::StatusOr<ScannedPages>& part : found) {
+    RETURN_IF_ERROR(part.status());
+    for (PageRange pages : part->present) Append(joined.present, pages);
+    for (PageRange pages : part->guards) Append(joined.guards, pages);
+  }
+  return joined;
+}
+
+}  // namespace pagelift
