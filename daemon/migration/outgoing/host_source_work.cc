@@ -23,6 +23,7 @@
 #include "daemon/migration/receiver/image_intake.h"
 #include "daemon/migration/wire/shipped_images.h"
 #include "lib/base/log.h"
+#include "lib/base/monotonic_time.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/thread_name.h"
@@ -38,6 +39,10 @@ namespace {
 constexpr absl::Duration kFencePatience = absl::Seconds(1);
 constexpr absl::Duration kParkPatience = absl::Seconds(60);
 constexpr absl::Duration kFinishPatience = absl::Seconds(30);
+// In which nothing is copied into the spool: just after it has begun to run, a
+// process waits for most pages, and processors and memory are to be theirs. Who
+// has all pages by then never needs a spool.
+constexpr absl::Duration kHeadStart = absl::Seconds(2);
 // How often the destination is asked how far it is.
 constexpr absl::Duration kLook = absl::Milliseconds(50);
 
@@ -333,9 +338,10 @@ absl::Status HostSourceWork::GoOnSpooling() {
 absl::Status HostSourceWork::SpoolAll() {
   RETURN_IF_ERROR(StartServing());
   absl::Status failed;
+  const absl::Duration start = MonotonicNow() + kHeadStart;
   while (!spool_->complete()) {
     KeepFenced();
-    if (WantsSpool()) failed = GoOnSpooling();
+    if (WantsSpool() && start <= MonotonicNow()) failed = GoOnSpooling();
     ASSIGN_OR_RETURN(const bool is_drained, IsDrained());
     if (is_drained) break;
     RETURN_IF_ERROR(failed);

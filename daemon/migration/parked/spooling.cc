@@ -1,6 +1,6 @@
 #include "daemon/migration/parked/spooling.h"
 
-#include <sys/resource.h>
+#include <sched.h>
 
 #include <cstddef>
 #include <utility>
@@ -15,7 +15,6 @@ namespace pagelift {
 namespace {
 
 constexpr PageCount kPiece(256);  // 1 MiB.
-constexpr int kLeastPriority = 19;
 
 }  // namespace
 
@@ -24,8 +23,11 @@ Spooling::Spooling(const TreePages& pages, Spool& spool, Done done)
       spool_(spool),
       thread_([this, done = std::move(done)]() mutable {
         NameThisThread("spooling");
-        // Of this thread only, on Linux.
-        setpriority(PRIO_PROCESS, 0, kLeastPriority);
+        // Runs where nobody else wants to, and is pushed aside at once by who
+        // does: somebody waits for each page that is served meanwhile. Of this
+        // thread only.
+        const sched_param none = {};
+        (void)sched_setscheduler(0, SCHED_IDLE, &none);
         std::move(done)(Run());
       }) {}
 

@@ -12,9 +12,8 @@
 namespace pagelift {
 
 // Copies the pages of a frozen tree that a spool does not have yet into it, and
-// completes it, on a thread of its own. That has the least priority: whoever
-// waits for a page has the processor before it. How far it is, Spool::has()
-// tells.
+// completes it, on a thread of its own. That runs only where nobody else wants
+// to (SCHED_IDLE). How far it is, Spool::has() tells.
 //
 // Thread-compatible.
 class Spooling {
