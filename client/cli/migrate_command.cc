@@ -68,6 +68,8 @@ absl::StatusOr<v1::MigrationPlan> MakePlan(const MigrateOptions& options) {
   if (options.spool != "memory" && options.spool != "none") {
     plan.set_spool_directory(options.spool);
   }
+  plan.set_spool_after_ms(
+      static_cast<uint64_t>(absl::ToInt64Milliseconds(options.spool_after)));
   ASSIGN_OR_RETURN(*plan.mutable_criu(), FindCriu(options.criu));
   *plan.mutable_criu_options() = {options.dump_options.begin(),
                                   options.dump_options.end()};

@@ -126,6 +126,10 @@ std::optional<int> ParseMigrateOptions(int argc, const char* const argv[],
             "process can go: memory (default), a directory on a disk, or none: "
             "the frozen process stays until all has arrived",
             &options->spool});
+  line.Add({"spool-after", 0, "DURATION",
+            "how long the process runs there before that is begun, and takes "
+            "processors from who serves pages (default: 2s)",
+            &options->spool_after});
   AddCriuOptions(options, &line);
   line.Add({"hook", 0, "PROGRAM",
             "run here as PROGRAM EVENT ID: commit, before the process is let "

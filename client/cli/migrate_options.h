@@ -23,6 +23,7 @@ struct MigrateOptions {
   std::string certified_as;
   std::string listen;  // Empty: any port, where the destination sees us.
   std::string spool = "memory";  // Or "none", or a directory.
+  absl::Duration spool_after = absl::Seconds(2);
   std::string criu;
   std::string hook;
   std::vector<std::string> dump_options;

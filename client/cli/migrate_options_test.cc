@@ -76,6 +76,14 @@ TEST_F(MigrateOptionsTest, WhatIsThereMayBeListedOrResumed) {
   EXPECT_EQ(Parse({"--resume", "abc"}), std::nullopt);
 }
 
+TEST_F(MigrateOptionsTest, TheSpoolWaitsAsLongAsItIsTold) {
+  EXPECT_EQ(Parse({"--pid", "17", "--to", "localhost"}), std::nullopt);
+  EXPECT_EQ(options_.spool_after, absl::Seconds(2));
+  EXPECT_EQ(Parse({"--pid", "17", "--to", "localhost", "--spool-after", "0s"}),
+            std::nullopt);
+  EXPECT_EQ(options_.spool_after, absl::ZeroDuration());
+}
+
 TEST_F(MigrateOptionsTest, DirectoriesAreAbsolute) {
   EXPECT_EQ(Parse({"--pid", "17", "--to", "localhost", "--spool", "here",
                    "--hook", "hook"}),

@@ -39,10 +39,6 @@ namespace {
 constexpr absl::Duration kFencePatience = absl::Seconds(1);
 constexpr absl::Duration kParkPatience = absl::Seconds(60);
 constexpr absl::Duration kFinishPatience = absl::Seconds(30);
-// In which nothing is copied into the spool: just after it has begun to run, a
-// process waits for most pages, and processors and memory are to be theirs. Who
-// has all pages by then never needs a spool.
-constexpr absl::Duration kHeadStart = absl::Seconds(2);
 // How often the destination is asked how far it is.
 constexpr absl::Duration kLook = absl::Milliseconds(50);
 
@@ -338,7 +334,8 @@ absl::Status HostSourceWork::GoOnSpooling() {
 absl::Status HostSourceWork::SpoolAll() {
   RETURN_IF_ERROR(StartServing());
   absl::Status failed;
-  const absl::Duration start = MonotonicNow() + kHeadStart;
+  const absl::Duration start =
+      MonotonicNow() + absl::Milliseconds(plan_.spool_after_ms());
   while (!spool_->complete()) {
     KeepFenced();
     if (WantsSpool() && start <= MonotonicNow()) failed = GoOnSpooling();

@@ -150,7 +150,7 @@ def a_spool_on_the_disk_outlives_its_server() -> str:
         spool = here.left.folder / "spool"
         # Nothing comes by itself, so that much is missing when all die.
         migration = here.migrate(here.left, here.right, "--spool", spool,
-                                 "--prefetch", "off")
+                                 "--spool-after", "0s", "--prefetch", "off")
         migration.wait_for_state("draining")
         here.left.kill(GUARD)
         here.left.kill(SERVER)

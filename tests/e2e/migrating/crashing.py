@@ -96,8 +96,10 @@ class Crasher:
         source = self._at
         destination = here.right if source is here.left else here.left
         since = {name: size_of(self._state, name) for name in NAMES}
+        # The target may have all of its memory before the spool is begun.
         migration = here.migrate(source, destination, "--give-up-after",
-                                 _GIVE_UP)
+                                 _GIVE_UP, "--spool-after",
+                                 chance.choice(("0s", "2s")))
         place = place_of(migration)
         wait_for_step(place, step, migration)
         time.sleep(chance.uniform(0, _LONGEST_SECONDS))
