@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -45,6 +46,11 @@ absl::Status Remove(const std::string& path) {
   return absl::OkStatus();
 }
 
+// Nobody has met it yet.
+bool AwaitsHandoff(const v1::SessionStatus& session) {
+  return session.state() == "awaiting_handoff";
+}
+
 }  // namespace
 
 HeldRestore::Options HostRestoreWork::HoldOptions() const {
@@ -69,7 +75,23 @@ absl::StatusOr<DaemonClient*> HostRestoreWork::Daemon() {
   return &*daemon_;
 }
 
+absl::Status HostRestoreWork::GetReady() {
+  return HeldRestore::MakeReady(In(kHold), HoldOptions());
+}
+
+absl::Status HostRestoreWork::Expect(const v1::RestoreRequest& request) {
+  RETURN_IF_ERROR(OpenSession(request));
+  has_session_for_ = request.SerializeAsString();
+  return absl::OkStatus();
+}
+
 absl::Status HostRestoreWork::OpenSession(const v1::RestoreRequest& request) {
+  // CRIU's log of an earlier try would explain nothing, and neither would a
+  // session that was expected to be of use for something else.
+  has_session_for_.clear();
+  CancelSessionIf(AwaitsHandoff);
+  RETURN_IF_ERROR(Remove(In(kWork)));
+  if (mkdir(In(kWork).c_str(), 0700) != 0) return SysError("make ", In(kWork));
   v1::OpenSessionRequest open;
   const bool tls = !options_.tls.empty();
   std::string source =
@@ -99,6 +121,15 @@ absl::Status HostRestoreWork::OpenSession(const v1::RestoreRequest& request) {
   return ReplaceFile(directory.get(), kSession, opened.session());
 }
 
+void HostRestoreWork::CancelSessionIf(
+    absl::FunctionRef<bool(const v1::SessionStatus& session)> is) {
+  const absl::StatusOr<v1::SessionStatus> session = Session();
+  if (!session.ok() || !is(*session)) return;
+  absl::MutexLock lock(&mu_);
+  const absl::StatusOr<DaemonClient*> daemon = Daemon();
+  if (daemon.ok()) (*daemon)->CancelSession(session->session()).IgnoreError();
+}
+
 absl::StatusOr<v1::SessionStatus> HostRestoreWork::Session() {
   const absl::StatusOr<std::string> name = ReadFile(In(kSession));
   if (!name.ok()) return absl::UnavailableError("there is no session yet");
@@ -114,11 +145,11 @@ absl::StatusOr<v1::SessionStatus> HostRestoreWork::Session() {
 
 absl::Status HostRestoreWork::Restore(const v1::RestoreRequest& request,
                                       const std::atomic<bool>& is_cancelled) {
-  // CRIU's log of an earlier try would explain nothing.
-  RETURN_IF_ERROR(Remove(In(kWork)));
-  if (mkdir(In(kWork).c_str(), 0700) != 0) return SysError("make ", In(kWork));
   RETURN_IF_ERROR(TellHook("restore"));
-  RETURN_IF_ERROR(OpenSession(request));
+  // Of use once: CRIU may have met it.
+  const bool has_session =
+      std::exchange(has_session_for_, "") == request.SerializeAsString();
+  if (!has_session) RETURN_IF_ERROR(OpenSession(request));
   // Before we agree to anything they have to be there for good; criu need not
   // wait for that, while the process stands still.
   absl::Status synced;
@@ -194,19 +225,19 @@ absl::Status HostRestoreWork::CleanUp() {
   RETURN_IF_ERROR(hold.Abort(absl::Now() + kCleanUpPatience));
   const absl::Status told = TellHook("cleanup");
   if (!told.ok()) LOG(Error) << told.message();
-  if (const absl::StatusOr<v1::SessionStatus> session = Session();
-      session.ok()) {
-    // One whose targets have ended fails by itself, and is not to be cancelled.
-    absl::MutexLock lock(&mu_);
-    const absl::StatusOr<DaemonClient*> daemon = Daemon();
-    if (daemon.ok()) (*daemon)->CancelSession(session->session()).IgnoreError();
-  }
+  // One whose targets have ended fails by itself, and is not to be cancelled.
+  CancelSessionIf([](const v1::SessionStatus&) { return true; });
   hold.ReapKeeper(kReapPatience);
   return Remove(In(kHold));
 }
 
 absl::Status HostRestoreWork::Forget() {
+  CancelSessionIf(AwaitsHandoff);
   if (absl::StatusOr<HeldRestore> hold = Adopt(); hold.ok()) {
+    // One that is ready, and was never needed.
+    if (hold->NothingHasRun()) {
+      RETURN_IF_ERROR(hold->Abort(absl::Now() + kCleanUpPatience));
+    }
     hold->ReapKeeper(kReapPatience);
   }
   for (const char* name : {kImages, kWork, kHold}) {

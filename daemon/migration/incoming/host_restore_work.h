@@ -37,6 +37,8 @@ class HostRestoreWork : public RestoreWork {
   HostRestoreWork(std::string directory, Options options)
       : directory_(std::move(directory)), options_(std::move(options)) {}
 
+  absl::Status GetReady() override;
+  absl::Status Expect(const v1::RestoreRequest& request) override;
   absl::Status Restore(const v1::RestoreRequest& request,
                        const std::atomic<bool>& is_cancelled) override;
   absl::Status LetGo() override;
@@ -51,7 +53,12 @@ class HostRestoreWork : public RestoreWork {
   HeldRestore::Options HoldOptions() const;
   absl::StatusOr<HeldRestore> Adopt() const;
   absl::StatusOr<DaemonClient*> Daemon() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // With a work directory that is empty.
   absl::Status OpenSession(const v1::RestoreRequest& request)
+      ABSL_LOCKS_EXCLUDED(mu_);
+  // If there is one, and `is` of it. Not OK does not matter.
+  void CancelSessionIf(
+      absl::FunctionRef<bool(const v1::SessionStatus& session)> is)
       ABSL_LOCKS_EXCLUDED(mu_);
   // kNotFound: it has ended, and is forgotten.
   absl::StatusOr<v1::SessionStatus> Session() ABSL_LOCKS_EXCLUDED(mu_);
@@ -61,6 +68,8 @@ class HostRestoreWork : public RestoreWork {
 
   const std::string directory_;
   const Options options_;
+  // For which there is a session already, as it is on the wire; or empty.
+  std::string has_session_for_;
 
   absl::Mutex mu_;
   std::optional<DaemonClient> daemon_ ABSL_GUARDED_BY(mu_);

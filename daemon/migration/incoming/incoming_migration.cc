@@ -107,6 +107,12 @@ absl::Status IncomingMigration::Publish(
              : Refusal();
 }
 
+void IncomingMigration::Expect(const v1::RestoreRequest& request) {
+  absl::MutexLock lock(&mu_);
+  expected_ = request;
+  changed_.SignalAll();
+}
+
 absl::Status IncomingMigration::Restore(const v1::RestoreRequest& request,
                                         const IsCancelled& is_cancelled) {
   absl::MutexLock lock(&mu_);
@@ -203,6 +209,30 @@ bool IncomingMigration::HasWork() const {
   return stopping_ || protocol_.next() != DestinationStep::kNothing;
 }
 
+void IncomingMigration::Aside(const char* what,
+                              absl::FunctionRef<absl::Status()> work) {
+  mu_.Unlock();
+  const absl::Status status = work();
+  mu_.Lock();
+  if (!status.ok()) {
+    LOG(Warning) << directory_ << ": " << what << ": " << status.message();
+  }
+}
+
+bool IncomingMigration::PrepareAhead() {
+  if (protocol_.recorded() != DestinationRecorded::kPrepared) return false;
+  if (!is_ready_) {
+    is_ready_ = true;
+    Aside("getting ready", [this] { return work_->GetReady(); });
+    return true;
+  }
+  if (!expected_.has_value()) return false;
+  const v1::RestoreRequest expected = *std::move(expected_);
+  expected_.reset();
+  Aside("expecting", [&] { return work_->Expect(expected); });
+  return true;
+}
+
 void IncomingMigration::Run() {
   NameThisThread("pl-incoming");
   absl::MutexLock lock(&mu_);
@@ -214,12 +244,10 @@ void IncomingMigration::Run() {
     }
     if (protocol_.recorded() == DestinationRecorded::kAborted && !forgotten_) {
       forgotten_ = true;
-      mu_.Unlock();
-      const absl::Status forgotten = work_->Forget();
-      mu_.Lock();
-      if (!forgotten.ok()) LOG(Warning) << directory_ << ": " << forgotten;
+      Aside("forgetting", [this] { return work_->Forget(); });
       continue;
     }
+    if (PrepareAhead()) continue;
     const bool is_held = protocol_.recorded() == DestinationRecorded::kHeld;
     changed_.WaitWithTimeout(&mu_, is_held ? kLook : absl::InfiniteDuration());
     if (is_held && !HasWork() && work_->MayBeLost()) protocol_.LookAgain();

@@ -43,6 +43,8 @@ class IncomingMigration {
   absl::Mutex& shipping() ABSL_LOCK_RETURNED(shipping_) { return shipping_; }
   // Calls `publish` if they still may, and nothing is restored meanwhile.
   absl::Status Publish(absl::FunctionRef<absl::Status()> publish);
+  // What Restore() will probably be called with, while images are shipped.
+  void Expect(const v1::RestoreRequest& request);
   absl::Status Restore(const v1::RestoreRequest& request,
                        const IsCancelled& is_cancelled);
   absl::Status Commit(const IsCancelled& is_cancelled);
@@ -63,6 +65,11 @@ class IncomingMigration {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Refusal() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Calls what is not a step of the protocol, without the lock.
+  void Aside(const char* what, absl::FunctionRef<absl::Status()> work)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whether there was anything to be done before what may be asked for next.
+  bool PrepareAhead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // The thread.
   void Run();
@@ -83,6 +90,9 @@ class IncomingMigration {
   // Nobody wants what is being restored.
   std::atomic<bool> is_cancelled_{false};
   bool forgotten_ ABSL_GUARDED_BY(mu_) = false;  // Of what was aborted.
+  bool is_ready_ ABSL_GUARDED_BY(mu_) = false;
+  // To be told to the work.
+  std::optional<v1::RestoreRequest> expected_ ABSL_GUARDED_BY(mu_);
   int failures_ ABSL_GUARDED_BY(mu_) = 0;
   int failures_in_a_row_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Status last_failure_ ABSL_GUARDED_BY(mu_);

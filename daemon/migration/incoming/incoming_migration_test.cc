@@ -16,6 +16,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 bool Never() { return false; }
 
@@ -24,6 +25,7 @@ bool Never() { return false; }
 struct Host {
   absl::Mutex mu;
   std::vector<std::string> done;
+  std::vector<std::string> ahead;            // Of what only makes it quicker.
   std::deque<absl::Status> restore_results;  // OK when there is none.
   std::deque<absl::Status> let_go_results;
   RestoreFound there = RestoreFound::kNothing;
@@ -34,6 +36,10 @@ struct Host {
   std::vector<std::string> Done() {
     absl::MutexLock lock(&mu);
     return done;
+  }
+  std::vector<std::string> Ahead() {
+    absl::MutexLock lock(&mu);
+    return ahead;
   }
 };
 
@@ -70,6 +76,16 @@ class FakeWork : public RestoreWork {
     absl::MutexLock lock(&host_.mu);
     host_.done.push_back("clean up");
     host_.there = RestoreFound::kNothing;
+    return absl::OkStatus();
+  }
+  absl::Status GetReady() override {
+    absl::MutexLock lock(&host_.mu);
+    host_.ahead.push_back("ready");
+    return absl::OkStatus();
+  }
+  absl::Status Expect(const v1::RestoreRequest& request) override {
+    absl::MutexLock lock(&host_.mu);
+    host_.ahead.push_back(request.image());
     return absl::OkStatus();
   }
   absl::Status Forget() override {
@@ -125,6 +141,28 @@ class IncomingMigrationTest : public ::testing::Test {
   Host host_;
   std::unique_ptr<IncomingMigration> migration_;
 };
+
+TEST_F(IncomingMigrationTest, WhatCanBeDoneAheadIs) {
+  ASSERT_OK(migration_->Prepare(Never));
+  v1::RestoreRequest request;
+  request.set_image("image");
+  migration_->Expect(request);
+  EXPECT_TRUE(Eventually([&] { return host_.Ahead().size() == 2; }));
+  EXPECT_THAT(host_.Ahead(), ElementsAre("ready", "image"));
+  ASSERT_OK(Restore());
+  // Now it would only be in the way.
+  migration_->Expect(request);
+  ASSERT_OK(migration_->Commit(Never));
+  EXPECT_THAT(host_.Ahead(), ElementsAre("ready", "image"));
+}
+
+TEST_F(IncomingMigrationTest, NothingIsDoneAheadOfWhatWasAborted) {
+  ASSERT_OK(migration_->Abort("no", Never));
+  migration_->Expect(v1::RestoreRequest());
+  EXPECT_TRUE(Eventually([&] { return !host_.Done().empty(); }));
+  EXPECT_THAT(host_.Done(), ElementsAre("forget"));
+  EXPECT_THAT(host_.Ahead(), IsEmpty());
+}
 
 TEST_F(IncomingMigrationTest, GoesAllTheWay) {
   BringToHeld();

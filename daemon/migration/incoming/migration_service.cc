@@ -73,6 +73,16 @@ absl::StatusOr<std::string> PageServerOf(const grpc::ServerContext& context,
   return absl::StrCat(HostOf(context), asked);
 }
 
+// `request`, if it is one that can be done, with the host of its page server.
+absl::StatusOr<v1::RestoreRequest> Completed(
+    const grpc::ServerContext& context, const v1::RestoreRequest& request) {
+  RETURN_IF_ERROR(CheckForUrl(request));
+  v1::RestoreRequest completed = request;
+  ASSIGN_OR_RETURN(*completed.mutable_page_server(),
+                   PageServerOf(context, request.page_server()));
+  return completed;
+}
+
 }  // namespace
 
 absl::Status MigrationService::CheckAllowed(
@@ -129,6 +139,11 @@ absl::Status MigrationService::Ship(
                    Find(context, id));
   absl::MutexLock shipping(&migration->shipping());
   RETURN_IF_ERROR(migration->MayShip());
+  if (part.start().has_restore()) {
+    ASSIGN_OR_RETURN(const v1::RestoreRequest expected,
+                     Completed(context, part.start().restore()));
+    migration->Expect(expected);
+  }
   ASSIGN_OR_RETURN(ImageIntake intake,
                    ImageIntake::Begin(migrations_.DirectoryOf(id),
                                       part.start().file_count()));
@@ -164,10 +179,8 @@ grpc::Status MigrationService::Restore(grpc::ServerContext* context,
   auto restore = [&]() -> absl::Status {
     ASSIGN_OR_RETURN(const std::shared_ptr<IncomingMigration> migration,
                      Find(*context, request->id()));
-    RETURN_IF_ERROR(CheckForUrl(*request));
-    v1::RestoreRequest with_host = *request;
-    ASSIGN_OR_RETURN(*with_host.mutable_page_server(),
-                     PageServerOf(*context, request->page_server()));
+    ASSIGN_OR_RETURN(const v1::RestoreRequest with_host,
+                     Completed(*context, *request));
     return migration->Restore(with_host, UntilCancelled(context));
   };
   return ToGrpc(restore());

@@ -33,6 +33,11 @@ constexpr char kId[] = "0123456789abcdef0123456789abcdef";
 class FakeWork : public RestoreWork {
  public:
   explicit FakeWork(std::string* page_server) : page_server_(page_server) {}
+  absl::Status GetReady() override { return absl::OkStatus(); }
+  absl::Status Expect(const v1::RestoreRequest& request) override {
+    *page_server_ = absl::StrCat("expected ", request.page_server());
+    return absl::OkStatus();
+  }
   absl::Status Restore(const v1::RestoreRequest& request,
                        const std::atomic<bool>& /*is_cancelled*/) override {
     *page_server_ = request.page_server();
@@ -98,15 +103,17 @@ class MigrationWireTest : public ::testing::Test {
     return client_.Prepare(v1::PrepareRequest(), kSoon).status();
   }
   absl::Status Ship() {
-    return client_.ShipImages([this] { return PartsOfImages(kId, images_); },
-                              kSoon);
+    return client_.ShipImages(
+        [this] { return PartsOfImages(WhatToRestore(), images_); }, kSoon);
   }
-  absl::Status Restore() {
+  static v1::RestoreRequest WhatToRestore() {
     v1::RestoreRequest request;
+    request.set_id(kId);
     request.set_page_server("10.0.0.1:4711");
     request.set_image(kId);
-    return client_.Restore(request, kSoon);
+    return request;
   }
+  absl::Status Restore() { return client_.Restore(WhatToRestore(), kSoon); }
   std::string Shipped(const std::string& name) {
     std::stringstream contents;
     contents << std::ifstream(absl::StrCat(dir_.path(), "/incoming/", kId,
@@ -182,7 +189,7 @@ TEST_F(PreparedWireTest, WhatIsShippedAgainReplacesWhatWas) {
 
 TEST_F(PreparedWireTest, WhatChangesWhileItIsShippedIsNotTaken) {
   ASSERT_OK_AND_ASSIGN(const MigrationClient::NextPart next,
-                       PartsOfImages(kId, images_));
+                       PartsOfImages(WhatToRestore(), images_));
   Image("inventory.img", "changed!!");
   EXPECT_THAT(client_.ShipImages(
                   [&next]() -> absl::StatusOr<MigrationClient::NextPart> {

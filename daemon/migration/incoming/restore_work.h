@@ -16,6 +16,11 @@ class RestoreWork {
  public:
   virtual ~RestoreWork() = default;
 
+  // Does what can be done before it is known what is to be restored, and then
+  // what can be done while it is shipped: both only make Restore() quicker. Not
+  // OK: they do not, and there may be nothing that can.
+  virtual absl::Status GetReady() = 0;
+  virtual absl::Status Expect(const v1::RestoreRequest& request) = 0;
   // Restores what was shipped, until all is held and nothing has run. kAborted
   // tells what CRIU complains of. `request` has the host of its page server.
   // Breaks off, with kCancelled, soon after `is_cancelled` has become true.
@@ -27,7 +32,8 @@ class RestoreWork {
   virtual absl::StatusOr<RestoreFound> Look() = 0;
   // Kills what there is of it, and waits for its end.
   virtual absl::Status CleanUp() = 0;
-  // Removes all that is no longer needed when it runs with all its memory.
+  // Removes all that is no longer needed when it runs with all its memory, or
+  // is not to be restored any more.
   virtual absl::Status Forget() = 0;
   // What is held may be lost, and has to be looked at.
   virtual bool MayBeLost() = 0;

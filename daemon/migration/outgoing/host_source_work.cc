@@ -235,12 +235,17 @@ absl::Status HostSourceWork::Park() {
 
 absl::Status HostSourceWork::Ship() {
   return client_.ShipImages(
-      [this] { return PartsOfImages(plan_.id(), place_.images()); },
+      [this] { return PartsOfImages(WhatToRestore(), place_.images()); },
       Patience());
 }
 
 absl::Status HostSourceWork::Restore() {
+  return client_.Restore(WhatToRestore(), Patience());
+}
+
+v1::RestoreRequest HostSourceWork::WhatToRestore() {
   v1::RestoreRequest request;
+  request.set_id(plan_.id());
   {
     absl::MutexLock lock(&mu_);
     // Where we are as the destination sees it, unless we are told.
@@ -257,7 +262,7 @@ absl::Status HostSourceWork::Restore() {
   request.set_when_unavailable(plan_.when_unavailable());
   request.set_unavailable_after_ms(plan_.unavailable_after_ms());
   *request.mutable_criu_options() = plan_.restore_options();
-  return client_.Restore(std::move(request), Patience());
+  return request;
 }
 
 absl::Status HostSourceWork::Fence() {

@@ -61,6 +61,7 @@ class HostSourceWork : public SourceWork {
   absl::Status Park();
   absl::Status Ship();
   absl::Status Restore();
+  v1::RestoreRequest WhatToRestore() ABSL_LOCKS_EXCLUDED(mu_);
   absl::Status Fence();
   absl::Status Commit();
   absl::Status SpoolAll();

@@ -27,11 +27,8 @@ namespace {
 // Nothing tells that a keeper has died that has not said yet who it is.
 constexpr absl::Duration kBetweenLooks = absl::Milliseconds(100);
 
-std::vector<std::string> KeeperCommand(const HeldRestore::Options& options,
-                                       int directory) {
-  std::vector<std::string> argv = {options.keeper_program, kRestoreKeeperMode,
-                                   absl::StrCat(directory), options.criu,
-                                   "restore"};
+std::vector<std::string> CriuCommand(const HeldRestore::Options& options) {
+  std::vector<std::string> argv = {options.criu, "restore"};
   if (options.lazy) argv.push_back("--lazy-pages");
   for (const std::string& option :
        {std::string("--restore-detached"), std::string("--images-dir"),
@@ -70,30 +67,45 @@ void KillAll(const RestoreNotes& notes, std::vector<ProcessName>& killed) {
 
 }  // namespace
 
+absl::Status HeldRestore::MakeReady(const std::string& directory,
+                                    Options options) {
+  ASSIGN_OR_RETURN(HeldRestore restore, Adopt(directory, std::move(options)));
+  return restore.StartKeeper();
+}
+
 absl::StatusOr<HeldRestore> HeldRestore::Start(const std::string& directory,
                                                Options options) {
   ASSIGN_OR_RETURN(HeldRestore restore, Adopt(directory, std::move(options)));
-  const RestoreSituation before = LookAt(restore.directory_);
+  const RestoreNotes notes = restore.directory_.Read();
+  const bool is_ready = notes.of_this_boot && !notes.begun && !notes.aborted &&
+                        restore.directory_.HasKeeper();
+  if (!is_ready) RETURN_IF_ERROR(restore.StartKeeper());
+  // Of an earlier run, it would explain nothing.
+  unlink(restore.LogPath().c_str());
+  RETURN_IF_ERROR(restore.directory_.NoteBegun(CriuCommand(restore.options_)));
+  return restore;
+}
+
+absl::Status HeldRestore::StartKeeper() {
+  const RestoreSituation before = LookAt(directory_);
   if (before.notes.of_this_boot && !before.NothingHasRun()) {
     return absl::FailedPreconditionError(
         "what an earlier restore has made may have run");
   }
-  ASSIGN_OR_RETURN(const UniqueFd lock, restore.directory_.LockForKeeper());
+  ASSIGN_OR_RETURN(const UniqueFd lock, directory_.LockForKeeper());
   if (!RestoreProcesses(before.notes).empty()) {
     return absl::FailedPreconditionError(
         "something of an earlier restore is left");
   }
-  RETURN_IF_ERROR(restore.directory_.Renew());
-  // Of an earlier run, they would explain nothing.
-  unlink(restore.LogPath().c_str());
-  unlink(restore.KeeperLogPath().c_str());
+  RETURN_IF_ERROR(directory_.Renew());
+  unlink(KeeperLogPath().c_str());
   ProgramStart start;
-  start.argv = KeeperCommand(restore.options_, lock.get());
+  start.argv = {options_.keeper_program, kRestoreKeeperMode,
+                absl::StrCat(lock.get())};
   start.keep = {lock.get()};
-  start.output = restore.KeeperLogPath();
+  start.output = KeeperLogPath();
   start.own_session = true;
-  RETURN_IF_ERROR(ChildProgram::Start(start).status());
-  return restore;
+  return ChildProgram::Start(start).status();
 }
 
 absl::StatusOr<HeldRestore> HeldRestore::Adopt(const std::string& directory,

@@ -35,6 +35,12 @@ class HeldRestore {
     absl::Duration patience = absl::Seconds(5);
   };
 
+  // Has a keeper ready in `directory`, made if need be, for a Start() that may
+  // come, so that it is quicker; until then it is starting, and nothing has
+  // run. It ends if the directory is removed. Of the options only the keeper's
+  // program matters. kFailedPrecondition if something of an earlier run is
+  // left, be it a keeper that is ready: Abort() it.
+  static absl::Status MakeReady(const std::string& directory, Options options);
   // Starts criu in `directory`, made if need be. kFailedPrecondition if
   // something of an earlier run is left: Abort() it.
   static absl::StatusOr<HeldRestore> Start(const std::string& directory,
@@ -77,6 +83,7 @@ class HeldRestore {
   std::string LogPath() const { return options_.work_dir + "/restore.log"; }
   std::string KeeperLogPath() const { return path_ + "/keeper.log"; }
 
+  absl::Status StartKeeper();
   // Looks again whenever something may have changed; kDeadlineExceeded.
   absl::Status WaitUntil(absl::FunctionRef<bool(const RestoreSituation&)> is,
                          absl::Time deadline) const;

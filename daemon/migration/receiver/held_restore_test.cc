@@ -362,6 +362,54 @@ TEST_F(HeldRestoreTest, ACriuThatIsNotThereIsWhatTheKeeperComplainsOf) {
   ExpectNothingIsLeft();
 }
 
+TEST_F(HeldRestoreTest, AKeeperThatIsReadyIsTheOneThatRestores) {
+  ASSERT_OK(HeldRestore::MakeReady(directory_, options_));
+  Adopt();
+  EXPECT_EQ(restore_->state(), State::kStarting);
+  EXPECT_TRUE(restore_->NothingHasRun());
+  EXPECT_TRUE(Eventually([&] { return Notes().keeper.has_value(); }));
+  const std::optional<ProcessName> keeper = Notes().keeper;
+  Start();
+  ASSERT_OK(restore_->WaitHeld(Soon()));
+  EXPECT_EQ(Notes().keeper->pid, keeper->pid);
+  ASSERT_OK(restore_->LetGo());
+  ExpectRuns();
+}
+
+// Before it has said who it is.
+TEST_F(HeldRestoreTest, AKeeperIsReadyAtOnce) {
+  ASSERT_OK(HeldRestore::MakeReady(directory_, options_));
+  Start();
+  ASSERT_OK(restore_->WaitHeld(Soon()));
+  ASSERT_OK(restore_->Abort(Soon()));
+  ExpectNothingIsLeft();
+}
+
+TEST_F(HeldRestoreTest, AKeeperThatIsReadyIsTakenBack) {
+  ASSERT_OK(HeldRestore::MakeReady(directory_, options_));
+  EXPECT_THAT(HeldRestore::MakeReady(directory_, options_),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  Adopt();
+  ASSERT_OK(restore_->Abort(Soon()));
+  ExpectNothingIsLeft();
+  // And another one can be had.
+  ASSERT_OK(HeldRestore::MakeReady(directory_, options_));
+  StartAndHold();
+  ASSERT_OK(restore_->LetGo());
+  ExpectRuns();
+}
+
+TEST_F(HeldRestoreTest, AKeeperThatIsReadyEndsWithItsDirectory) {
+  ASSERT_OK(HeldRestore::MakeReady(directory_, options_));
+  EXPECT_TRUE(Eventually([&] { return Notes().keeper.has_value(); }));
+  ASSERT_OK_AND_ASSIGN(const PidFd keeper, OpenProcess(*Notes().keeper));
+  std::filesystem::remove_all(directory_);
+  EXPECT_TRUE(Eventually([&] {
+    ReapChildren();
+    return keeper.HasExited();
+  }));
+}
+
 TEST_F(HeldRestoreTest, WhereNothingWasStartedThereIsNothing) {
   Adopt();
   EXPECT_EQ(restore_->state(), State::kGone);

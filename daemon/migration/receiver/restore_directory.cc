@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "lib/base/read_file.h"
 #include "lib/base/status_macros.h"
@@ -30,6 +31,7 @@ constexpr char kResuming[] = "resuming";
 
 constexpr char kBoot[] = "boot";
 constexpr char kKeeper[] = "keeper";
+constexpr char kBegun[] = "begun";
 constexpr char kCriu[] = "criu";
 constexpr char kTasks[] = "tasks";
 constexpr char kAborted[] = "aborted";
@@ -79,7 +81,7 @@ bool RestoreDirectory::HasKeeper() const {
 
 absl::Status RestoreDirectory::Renew() const {
   for (const char* name : {kBoot, kGate, kHeld, kPassed, kResuming, kKeeper,
-                           kCriu, kTasks, kAborted, kLetGo, kExit}) {
+                           kBegun, kCriu, kTasks, kAborted, kLetGo, kExit}) {
     if (unlinkat(fd(), name, 0) != 0 && errno != ENOENT) {
       return SysError("remove ", name);
     }
@@ -100,6 +102,7 @@ RestoreNotes RestoreDirectory::Read() const {
   const std::optional<std::string> boot = ReadLine(kBoot);
   notes.of_this_boot = boot.has_value() && *boot == BootId().value_or("");
   notes.keeper = ReadName(kKeeper);
+  notes.begun = Has(kBegun);
   notes.criu = ReadName(kCriu);
   const std::vector<std::string> held =
       absl::StrSplit(ReadLine(kHeld).value_or(""), ' ');
@@ -132,6 +135,17 @@ RestoreNotes RestoreDirectory::Read() const {
 
 absl::Status RestoreDirectory::NoteKeeper(const ProcessName& keeper) const {
   return Write(kKeeper, keeper.ToText());
+}
+absl::Status RestoreDirectory::NoteBegun(
+    const std::vector<std::string>& argv) const {
+  // What is between words is in none of them.
+  return Write(kBegun, absl::StrJoin(argv, absl::string_view("\0", 1)));
+}
+absl::StatusOr<std::vector<std::string>> RestoreDirectory::ReadCommand() const {
+  ASSIGN_OR_RETURN(const std::string text,
+                   ReadFile(absl::StrCat("/proc/self/fd/", fd(), "/", kBegun)));
+  return std::vector<std::string>(
+      absl::StrSplit(absl::StripSuffix(text, "\n"), '\0'));
 }
 absl::Status RestoreDirectory::NoteCriu(const ProcessName& criu) const {
   return Write(kCriu, criu.ToText());

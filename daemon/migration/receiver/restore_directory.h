@@ -19,6 +19,8 @@ namespace pagelift {
 struct RestoreNotes {
   bool of_this_boot = false;  // Else there is nothing of it any more.
   std::optional<ProcessName> keeper;
+  bool begun =
+      false;  // The keeper was, or was about to be, told to start criu.
   std::optional<ProcessName> criu;
   std::optional<ProcessName> root;  // Of the restored tree; since it is held,
   std::optional<ProcessName> hook;  // as long as it waits for its word.
@@ -57,6 +59,10 @@ class RestoreDirectory {
 
   RestoreNotes Read() const;
   absl::Status NoteKeeper(const ProcessName& keeper) const;
+  // The command that the keeper is to start.
+  absl::Status NoteBegun(const std::vector<std::string>& argv) const;
+  // kNotFound: nothing is to be started yet.
+  absl::StatusOr<std::vector<std::string>> ReadCommand() const;
   absl::Status NoteCriu(const ProcessName& criu) const;
   absl::Status NoteTasks(absl::Span<const PidFd> tasks) const;
   absl::Status NoteAborted() const;

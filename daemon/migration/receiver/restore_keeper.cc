@@ -70,8 +70,7 @@ absl::Status NameDirectory(int directory) {
 
 class Keeper {
  public:
-  static absl::Status Run(RestoreDirectory directory,
-                          std::vector<std::string> argv);
+  static absl::Status Run(RestoreDirectory directory);
 
  private:
   Keeper(RestoreDirectory directory, UniqueFd gate, UniqueFd watch)
@@ -79,8 +78,12 @@ class Keeper {
         gate_(std::move(gate)),
         watch_(std::move(watch)) {}
 
+  // Until criu is to be started: what is. Nothing: it never will be.
+  absl::StatusOr<std::vector<std::string>> AwaitCommand() const;
   // Until criu has ended.
   void Await(const PidFd& criu);
+  void Drain() const;
+  bool IsRemoved() const;
   void Look();
   // After criu has failed.
   void Bury() const;
@@ -93,12 +96,32 @@ class Keeper {
   bool tasks_noted_ = false;
 };
 
-void Keeper::Look() {
+void Keeper::Drain() const {
   char events[4096];
   while (read(watch_.get(), events, sizeof(events)) > 0) {
   }
+}
+
+bool Keeper::IsRemoved() const {
   struct stat info;
-  if (fstat(gate_.get(), &info) == 0 && info.st_nlink == 0) {
+  return fstat(gate_.get(), &info) == 0 && info.st_nlink == 0;
+}
+
+absl::StatusOr<std::vector<std::string>> Keeper::AwaitCommand() const {
+  while (!IsRemoved()) {
+    const RestoreNotes notes = directory_.Read();
+    if (notes.aborted) break;
+    if (notes.begun) return directory_.ReadCommand();
+    pollfd changed = {watch_.get(), POLLIN, 0};
+    poll(&changed, 1, -1);
+    Drain();
+  }
+  return std::vector<std::string>();
+}
+
+void Keeper::Look() {
+  Drain();
+  if (IsRemoved()) {
     // The hook that waits cannot see that the directory was removed, and nobody
     // else could tell it any more.
     const absl::Status told = SendWord(gate_.get(), kAbortWord);
@@ -150,24 +173,24 @@ void Keeper::Bury() const {
   } while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR);
 }
 
-absl::Status Keeper::Run(RestoreDirectory directory,
-                         std::vector<std::string> argv) {
+absl::Status Keeper::Run(RestoreDirectory directory) {
   ASSIGN_OR_RETURN(UniqueFd gate, directory.OpenGate());
   UniqueFd watch(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   if (!watch.valid() ||
       inotify_add_watch(watch.get(), PathOf(gate.get()).c_str(), IN_ATTRIB) <
           0 ||
       inotify_add_watch(watch.get(), PathOf(directory.fd()).c_str(),
-                        IN_CLOSE_WRITE) < 0) {
+                        IN_CLOSE_WRITE | IN_MOVED_TO) < 0) {
     return SysError("inotify");
   }
   RETURN_IF_ERROR(NameDirectory(directory.fd()));
   ASSIGN_OR_RETURN(const UniqueFd hook, MakeHook());
-  argv.push_back("--action-script");
-  argv.push_back(absl::StrCat("/proc/", getpid(), "/fd/", hook.get()));
   Keeper keeper(std::move(directory), std::move(gate), std::move(watch));
   ProgramStart start;
-  start.argv = std::move(argv);
+  ASSIGN_OR_RETURN(start.argv, keeper.AwaitCommand());
+  if (start.argv.empty()) return absl::OkStatus();
+  start.argv.push_back("--action-script");
+  start.argv.push_back(absl::StrCat("/proc/", getpid(), "/fd/", hook.get()));
   ASSIGN_OR_RETURN(ChildProgram criu, ChildProgram::Start(start));
   absl::Status noted = keeper.directory_.NoteCriu(
       NameOfProcess(criu.pid()).value_or(ProcessName()));
@@ -186,7 +209,8 @@ absl::Status Keeper::Run(RestoreDirectory directory,
 
 std::optional<int> RunRestoreKeeper(int argc, char* const* argv) {
   int fd = -1;
-  if (argc < 4 || strcmp(argv[1], kRestoreKeeperMode) != 0) return std::nullopt;
+  if (argc != 3 || strcmp(argv[1], kRestoreKeeperMode) != 0)
+    return std::nullopt;
   if (!absl::SimpleAtoi(argv[2], &fd) || fcntl(fd, F_GETFD) < 0) return 2;
   fcntl(fd, F_SETFD, FD_CLOEXEC);
   for (int number : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGUSR1}) {
@@ -201,8 +225,7 @@ std::optional<int> RunRestoreKeeper(int argc, char* const* argv) {
         directory.NoteKeeper(NameOfProcess(getpid()).value_or(ProcessName()));
   }
   if (status.ok()) {
-    status = Keeper::Run(std::move(directory),
-                         std::vector<std::string>(argv + 3, argv + argc));
+    status = Keeper::Run(std::move(directory));
   }
   if (status.ok()) return 0;
   LOG(Error) << "the keeper of a restore: " << status.message();

@@ -18,8 +18,9 @@ constexpr size_t kPieceBytes = 1 << 20;
 
 class Parts {
  public:
-  Parts(std::string id, std::string images, std::vector<ShippedFile> files)
-      : id_(std::move(id)),
+  Parts(v1::RestoreRequest restore, std::string images,
+        std::vector<ShippedFile> files)
+      : restore_(std::move(restore)),
         images_(std::move(images)),
         files_(std::move(files)),
         piece_(kPieceBytes) {}
@@ -27,7 +28,8 @@ class Parts {
   absl::StatusOr<bool> Next(v1::ShipImagesRequest* part) {
     if (!started_) {
       started_ = true;
-      part->mutable_start()->set_id(id_);
+      part->mutable_start()->set_id(restore_.id());
+      *part->mutable_start()->mutable_restore() = restore_;
       part->mutable_start()->set_file_count(
           static_cast<uint32_t>(files_.size()));
       return true;
@@ -52,7 +54,7 @@ class Parts {
   }
 
  private:
-  const std::string id_;
+  const v1::RestoreRequest restore_;
   const std::string images_;
   const std::vector<ShippedFile> files_;
   std::vector<std::byte> piece_;
@@ -64,9 +66,9 @@ class Parts {
 }  // namespace
 
 absl::StatusOr<MigrationClient::NextPart> PartsOfImages(
-    const std::string& id, const std::string& images) {
+    const v1::RestoreRequest& restore, const std::string& images) {
   ASSIGN_OR_RETURN(std::vector<ShippedFile> files, FilesToShip(images));
-  auto parts = std::make_shared<Parts>(id, images, std::move(files));
+  auto parts = std::make_shared<Parts>(restore, images, std::move(files));
   return MigrationClient::NextPart(
       [parts](v1::ShipImagesRequest* part) { return parts->Next(part); });
 }
