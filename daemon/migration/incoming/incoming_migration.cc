@@ -89,7 +89,13 @@ IncomingMigration::~IncomingMigration() {
 
 absl::Status IncomingMigration::Prepare(const IsCancelled& is_cancelled) {
   absl::MutexLock lock(&mu_);
-  return Ask(MigrationRequest::kPrepare, is_cancelled);
+  RETURN_IF_ERROR(Ask(MigrationRequest::kPrepare, is_cancelled));
+  // The process stands still from when we have answered.
+  while (protocol_.recorded() == DestinationRecorded::kPrepared && !is_ready_ &&
+         !stopping_ && !is_cancelled()) {
+    changed_.WaitWithTimeout(&mu_, kLook);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status IncomingMigration::MayShip() {
@@ -222,8 +228,9 @@ void IncomingMigration::Aside(const char* what,
 bool IncomingMigration::PrepareAhead() {
   if (protocol_.recorded() != DestinationRecorded::kPrepared) return false;
   if (!is_ready_) {
-    is_ready_ = true;
     Aside("getting ready", [this] { return work_->GetReady(); });
+    is_ready_ = true;
+    changed_.SignalAll();
     return true;
   }
   if (!expected_.has_value()) return false;

@@ -90,7 +90,7 @@ class IncomingMigration {
   // Nobody wants what is being restored.
   std::atomic<bool> is_cancelled_{false};
   bool forgotten_ ABSL_GUARDED_BY(mu_) = false;  // Of what was aborted.
-  bool is_ready_ ABSL_GUARDED_BY(mu_) = false;
+  bool is_ready_ ABSL_GUARDED_BY(mu_) = false;   // Or cannot be.
   // To be told to the work.
   std::optional<v1::RestoreRequest> expected_ ABSL_GUARDED_BY(mu_);
   int failures_ ABSL_GUARDED_BY(mu_) = 0;

@@ -11,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "daemon/migration/receiver/criu_config.h"
+#include "daemon/migration/receiver/criu_swrk.h"
 #include "daemon/migration/receiver/restore_keeper.h"
 #include "daemon/migration/receiver/restored_processes.h"
 #include "lib/base/read_file.h"
@@ -26,20 +28,6 @@ namespace {
 
 // Nothing tells that a keeper has died that has not said yet who it is.
 constexpr absl::Duration kBetweenLooks = absl::Milliseconds(100);
-
-std::vector<std::string> CriuCommand(const HeldRestore::Options& options) {
-  std::vector<std::string> argv = {options.criu, "restore"};
-  if (options.lazy) argv.push_back("--lazy-pages");
-  for (const std::string& option :
-       {std::string("--restore-detached"), std::string("--images-dir"),
-        options.images, std::string("--work-dir"), options.work_dir,
-        std::string("--log-file"), std::string("restore.log")}) {
-    argv.push_back(option);
-  }
-  argv.insert(argv.end(), options.criu_options.begin(),
-              options.criu_options.end());
-  return argv;
-}
 
 // Whether it is there; of ours, none that has ended is.
 bool ReapIfOurs(const std::optional<ProcessName>& name) {
@@ -70,19 +58,32 @@ void KillAll(const RestoreNotes& notes, std::vector<ProcessName>& killed) {
 absl::Status HeldRestore::MakeReady(const std::string& directory,
                                     Options options) {
   ASSIGN_OR_RETURN(HeldRestore restore, Adopt(directory, std::move(options)));
-  return restore.StartKeeper();
+  RETURN_IF_ERROR(restore.StartKeeper());
+  RETURN_IF_ERROR(restore.WaitUntil(
+      [](const RestoreSituation& now) {
+        return now.notes.criu.has_value() || !now.under_way;
+      },
+      absl::Now() + restore.options_.patience));
+  return restore.Judge();
 }
 
 absl::StatusOr<HeldRestore> HeldRestore::Start(const std::string& directory,
                                                Options options) {
   ASSIGN_OR_RETURN(HeldRestore restore, Adopt(directory, std::move(options)));
+  RETURN_IF_ERROR(CriuConfig(restore.options_.criu_options).status());
   const RestoreNotes notes = restore.directory_.Read();
   const bool is_ready = notes.of_this_boot && !notes.begun && !notes.aborted &&
                         restore.directory_.HasKeeper();
   if (!is_ready) RETURN_IF_ERROR(restore.StartKeeper());
   // Of an earlier run, it would explain nothing.
   unlink(restore.LogPath().c_str());
-  RETURN_IF_ERROR(restore.directory_.NoteBegun(CriuCommand(restore.options_)));
+  CriuRestore what;
+  what.images = restore.options_.images;
+  what.work_dir = restore.options_.work_dir;
+  what.log_file = kLog;
+  what.lazy = restore.options_.lazy;
+  what.options = restore.options_.criu_options;
+  RETURN_IF_ERROR(restore.directory_.NoteBegun(ToWords(what)));
   return restore;
 }
 
@@ -101,7 +102,7 @@ absl::Status HeldRestore::StartKeeper() {
   unlink(KeeperLogPath().c_str());
   ProgramStart start;
   start.argv = {options_.keeper_program, kRestoreKeeperMode,
-                absl::StrCat(lock.get())};
+                absl::StrCat(lock.get()), options_.criu};
   start.keep = {lock.get()};
   start.output = KeeperLogPath();
   start.own_session = true;

@@ -36,13 +36,15 @@ class HeldRestore {
   };
 
   // Has a keeper ready in `directory`, made if need be, for a Start() that may
-  // come, so that it is quicker; until then it is starting, and nothing has
-  // run. It ends if the directory is removed. Of the options only the keeper's
-  // program matters. kFailedPrecondition if something of an earlier run is
+  // come, with a criu that waits, so that it is quicker; until then it is
+  // starting, and nothing has run. They end if the directory is removed. Of the
+  // options only the two programs matter. Returns when they are there, or
+  // kAborted. kFailedPrecondition if something of an earlier run is
   // left, be it a keeper that is ready: Abort() it.
   static absl::Status MakeReady(const std::string& directory, Options options);
   // Starts criu in `directory`, made if need be. kFailedPrecondition if
-  // something of an earlier run is left: Abort() it.
+  // something of an earlier run is left: Abort() it. kInvalidArgument: an
+  // option that cannot be given, see CriuConfig().
   static absl::StatusOr<HeldRestore> Start(const std::string& directory,
                                            Options options);
   // Goes on with what was started there, if anything was.
@@ -76,11 +78,13 @@ class HeldRestore {
   bool NothingHasRun() const { return LookAt(directory_).NothingHasRun(); }
 
  private:
+  static constexpr char kLog[] = "restore.log";
+
   HeldRestore(std::string path, RestoreDirectory directory, Options options)
       : path_(std::move(path)),
         directory_(std::move(directory)),
         options_(std::move(options)) {}
-  std::string LogPath() const { return options_.work_dir + "/restore.log"; }
+  std::string LogPath() const { return options_.work_dir + "/" + kLog; }
   std::string KeeperLogPath() const { return path_ + "/keeper.log"; }
 
   absl::Status StartKeeper();
@@ -94,7 +98,7 @@ class HeldRestore {
   std::string path_;
   RestoreDirectory directory_;
   Options options_;
-  UniqueFd gate_;  // Once we have said something: a hook may be about to open.
+  UniqueFd gate_;  // Once we have said something.
 };
 
 }  // namespace pagelift

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -93,6 +94,15 @@ class HeldRestoreTest : public ::testing::Test {
     ASSERT_TRUE(Eventually([&process] { return process.HasExited(); }));
   }
 
+  // At once: neither has the time to do anything about the other's death.
+  void KillKeeperAndCriu() {
+    ASSERT_OK_AND_ASSIGN(PidFd keeper, OpenProcess(*Notes().keeper));
+    ASSERT_OK(keeper.Signal(SIGSTOP));
+    Kill(Notes().criu);
+    ASSERT_OK(keeper.Kill());
+    ASSERT_TRUE(Eventually([&keeper] { return keeper.HasExited(); }));
+  }
+
   DumpedProgram program_;
   TempDir dir_;
   const std::string work_ = dir_.Join("work");
@@ -162,8 +172,7 @@ TEST_F(HeldRestoreTest, WhenCriuIsKilledItIsRestoredAgain) {
 
 TEST_F(HeldRestoreTest, WhenCriuAndTheKeeperAreKilledItIsRestoredAgain) {
   StartAndHold();
-  Kill(Notes().keeper);
-  Kill(Notes().criu);
+  KillKeeperAndCriu();
   Adopt();
   EXPECT_EQ(restore_->state(), State::kGone);
   EXPECT_TRUE(restore_->NothingHasRun());
@@ -182,12 +191,13 @@ TEST_F(HeldRestoreTest, WhenCriuAndTheKeeperAreKilledItIsRestoredAgain) {
 TEST_F(HeldRestoreTest, WhenCriuIsKilledAfterItWasLetGoItIsKnownWhatHasRun) {
   for (bool with_keeper : {true, false}) {
     StartAndHold();
-    if (!with_keeper) Kill(Notes().keeper);
+    ASSERT_OK_AND_ASSIGN(PidFd keeper, OpenProcess(*Notes().keeper));
+    ASSERT_OK_AND_ASSIGN(PidFd criu, OpenProcess(*Notes().criu));
     ASSERT_OK(restore_->LetGo());
     ASSERT_TRUE(Eventually([this] { return Notes().passed; }));
-    // It is on its way, or done.
-    absl::StatusOr<PidFd> criu = OpenProcess(*Notes().criu);
-    if (criu.ok()) (void)criu->Kill();
+    // They are on their way, or done.
+    if (!with_keeper) (void)keeper.Kill();
+    (void)criu.Kill();
     const absl::Status running = restore_->WaitRunning(Soon());
     if (!restore_->NothingHasRun()) {
       EXPECT_THAT(restore_->Abort(Soon()),
@@ -215,32 +225,29 @@ TEST_F(HeldRestoreTest, ATreeThatHasLostATaskIsNotLetGo) {
 }
 
 TEST_F(HeldRestoreTest, ACriuThatWaitsForADeadTaskIsEnded) {
-  for (bool with_keeper : {true, false}) {
-    StartAndHold();
-    ASSERT_TRUE(Eventually([this] { return Notes().tasks.size() == 2; }));
-    if (!with_keeper) Kill(Notes().keeper);
-    // Just before criu is let go.
-    Kill(Notes().tasks[1]);
-    ASSERT_OK(RestoreDirectory::Open(directory_)->NoteLetGo());
-    ASSERT_OK_AND_ASSIGN(UniqueFd gate,
-                         RestoreDirectory::Open(directory_)->OpenGate());
-    ASSERT_OK(SendWord(gate.get(), kCommitWord));
-    ASSERT_TRUE(Eventually([this] { return Notes().passed; }));
-    EXPECT_EQ(restore_->state(), State::kLetGo);
-    EXPECT_FALSE(restore_->NothingHasRun());
-    EXPECT_THAT(restore_->WaitRunning(absl::Now()),
-                StatusIs(absl::StatusCode::kDeadlineExceeded));
-    // Until the others have come as far as they come without it.
-    ASSERT_OK_AND_ASSIGN(PidFd root, OpenProcess(Notes().tasks[0]));
-    ASSERT_TRUE(Eventually([&root] {
-      return PlaceInRestorer(root.pid()) == RestorerPlace::kWaiting;
-    }));
-    ASSERT_OK(restore_->EndCriu(Soon()));
-    EXPECT_EQ(restore_->state(), State::kGone);
-    EXPECT_TRUE(restore_->NothingHasRun());
-    ASSERT_OK(restore_->Abort(Soon()));
-    ExpectNothingIsLeft();
-  }
+  StartAndHold();
+  ASSERT_TRUE(Eventually([this] { return Notes().tasks.size() == 2; }));
+  // Just before criu is let go.
+  Kill(Notes().tasks[1]);
+  ASSERT_OK(RestoreDirectory::Open(directory_)->NoteLetGo());
+  ASSERT_OK_AND_ASSIGN(UniqueFd gate,
+                       RestoreDirectory::Open(directory_)->OpenGate());
+  ASSERT_OK(SendWord(gate.get(), kCommitWord));
+  ASSERT_TRUE(Eventually([this] { return Notes().passed; }));
+  EXPECT_EQ(restore_->state(), State::kLetGo);
+  EXPECT_FALSE(restore_->NothingHasRun());
+  EXPECT_THAT(restore_->WaitRunning(absl::Now()),
+              StatusIs(absl::StatusCode::kDeadlineExceeded));
+  // Until the others have come as far as they come without it.
+  ASSERT_OK_AND_ASSIGN(PidFd root, OpenProcess(Notes().tasks[0]));
+  ASSERT_TRUE(Eventually([&root] {
+    return PlaceInRestorer(root.pid()) == RestorerPlace::kWaiting;
+  }));
+  ASSERT_OK(restore_->EndCriu(Soon()));
+  EXPECT_EQ(restore_->state(), State::kGone);
+  EXPECT_TRUE(restore_->NothingHasRun());
+  ASSERT_OK(restore_->Abort(Soon()));
+  ExpectNothingIsLeft();
   StartAndHold();
   ASSERT_OK(restore_->LetGo());
   ExpectRuns();
@@ -249,9 +256,7 @@ TEST_F(HeldRestoreTest, ACriuThatWaitsForADeadTaskIsEnded) {
 TEST_F(HeldRestoreTest, WhenEverybodyIsKilledWhatIsLeftIsFound) {
   StartAndHold();
   ASSERT_TRUE(Eventually([this] { return Notes().tasks.size() == 2; }));
-  Kill(Notes().keeper);
-  Kill(Notes().criu);
-  Kill(Notes().hook);
+  KillKeeperAndCriu();
   Kill(Notes().root);
   ReapChildren();
   EXPECT_TRUE(program_.IsThere());
@@ -261,15 +266,30 @@ TEST_F(HeldRestoreTest, WhenEverybodyIsKilledWhatIsLeftIsFound) {
   ExpectNothingIsLeft();
 }
 
-TEST_F(HeldRestoreTest, WhenTheKeeperIsKilledItRunsAllTheSame) {
+// Criu takes back what it has made.
+TEST_F(HeldRestoreTest, WhenTheKeeperIsKilledItIsRestoredAgain) {
   StartAndHold();
   Kill(Notes().keeper);
   Adopt();
-  EXPECT_EQ(restore_->state(), State::kHeld);
   EXPECT_TRUE(restore_->NothingHasRun());
+  EXPECT_TRUE(Eventually([this] {
+    ReapChildren();
+    return restore_->state() == State::kGone && !program_.IsThere();
+  }));
+  EXPECT_TRUE(restore_->NothingHasRun());
+  ASSERT_OK(restore_->Abort(Soon()));
+  StartAndHold();
   ASSERT_OK(restore_->LetGo());
   ExpectRuns();
-  EXPECT_EQ(Notes().exit_code, std::nullopt);
+}
+
+TEST_F(HeldRestoreTest, WhenTheKeeperIsKilledAfterTheWordItRunsAllTheSame) {
+  StartAndHold();
+  ASSERT_OK_AND_ASSIGN(PidFd keeper, OpenProcess(*Notes().keeper));
+  ASSERT_OK(restore_->LetGo());
+  ASSERT_TRUE(Eventually([this] { return Notes().resuming; }));
+  ASSERT_OK(keeper.Kill());
+  ExpectRuns();
 }
 
 TEST_F(HeldRestoreTest, WhenTheKeeperIsKilledItIsTakenBackAllTheSame) {

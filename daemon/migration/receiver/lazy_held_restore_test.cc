@@ -175,12 +175,14 @@ TEST_F(LazyHeldRestoreTest, WhenItIsTakenBackItsSessionEnds) {
 
 TEST_F(LazyHeldRestoreTest, WhenTasksThatHangForEverAreKilledItsSessionEnds) {
   StartAndHold("work");
-  for (const std::optional<ProcessName>& name :
-       {Notes().keeper, Notes().criu}) {
-    ASSERT_OK_AND_ASSIGN(PidFd process, OpenProcess(*name));
-    ASSERT_OK(process.Kill());
-    ASSERT_TRUE(Eventually([&process] { return process.HasExited(); }));
-  }
+  // At once: neither has the time to do anything about the other's death.
+  ASSERT_OK_AND_ASSIGN(PidFd keeper, OpenProcess(*Notes().keeper));
+  ASSERT_OK_AND_ASSIGN(PidFd criu, OpenProcess(*Notes().criu));
+  ASSERT_OK(keeper.Signal(SIGSTOP));
+  ASSERT_OK(criu.Kill());
+  ASSERT_TRUE(Eventually([&criu] { return criu.HasExited(); }));
+  ASSERT_OK(keeper.Kill());
+  ASSERT_TRUE(Eventually([&keeper] { return keeper.HasExited(); }));
   EXPECT_TRUE(restore_->NothingHasRun());
   EXPECT_THAT(RestoredTasks(Notes()), Not(IsEmpty()));
   EXPECT_EQ(PlaceInRestorer(RestoredTasks(Notes())), RestorerPlace::kWaiting);

@@ -14,7 +14,6 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "absl/types/span.h"
 #include "lib/base/read_file.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
@@ -23,12 +22,10 @@
 namespace pagelift {
 namespace {
 
-// The hook has their names, too.
 constexpr char kGate[] = "gate";
 constexpr char kHeld[] = "held";
 constexpr char kPassed[] = "passed";
 constexpr char kResuming[] = "resuming";
-
 constexpr char kBoot[] = "boot";
 constexpr char kKeeper[] = "keeper";
 constexpr char kBegun[] = "begun";
@@ -104,17 +101,7 @@ RestoreNotes RestoreDirectory::Read() const {
   notes.keeper = ReadName(kKeeper);
   notes.begun = Has(kBegun);
   notes.criu = ReadName(kCriu);
-  const std::vector<std::string> held =
-      absl::StrSplit(ReadLine(kHeld).value_or(""), ' ');
-  if (held.size() == 6) {
-    const auto name = [&held](size_t first) {
-      return ProcessName::FromText(
-          absl::StrJoin(absl::MakeSpan(held).subspan(first, 2), " "));
-    };
-    notes.root = name(0);
-    notes.criu = name(2);
-    notes.hook = name(4);
-  }
+  notes.root = ReadName(kHeld);
   const std::string tasks =
       ReadFile(absl::StrCat("/proc/self/fd/", fd(), "/", kTasks)).value_or("");
   for (const std::string& line :
@@ -137,11 +124,11 @@ absl::Status RestoreDirectory::NoteKeeper(const ProcessName& keeper) const {
   return Write(kKeeper, keeper.ToText());
 }
 absl::Status RestoreDirectory::NoteBegun(
-    const std::vector<std::string>& argv) const {
+    const std::vector<std::string>& words) const {
   // What is between words is in none of them.
-  return Write(kBegun, absl::StrJoin(argv, absl::string_view("\0", 1)));
+  return Write(kBegun, absl::StrJoin(words, absl::string_view("\0", 1)));
 }
-absl::StatusOr<std::vector<std::string>> RestoreDirectory::ReadCommand() const {
+absl::StatusOr<std::vector<std::string>> RestoreDirectory::ReadBegun() const {
   ASSIGN_OR_RETURN(const std::string text,
                    ReadFile(absl::StrCat("/proc/self/fd/", fd(), "/", kBegun)));
   return std::vector<std::string>(
@@ -149,6 +136,9 @@ absl::StatusOr<std::vector<std::string>> RestoreDirectory::ReadCommand() const {
 }
 absl::Status RestoreDirectory::NoteCriu(const ProcessName& criu) const {
   return Write(kCriu, criu.ToText());
+}
+absl::Status RestoreDirectory::NoteHeld(const ProcessName& root) const {
+  return Write(kHeld, root.ToText());
 }
 absl::Status RestoreDirectory::NoteTasks(absl::Span<const PidFd> tasks) const {
   std::vector<std::string> lines;
@@ -162,6 +152,10 @@ absl::Status RestoreDirectory::NoteAborted() const {
   return Write(kAborted, "");
 }
 absl::Status RestoreDirectory::NoteLetGo() const { return Write(kLetGo, ""); }
+absl::Status RestoreDirectory::NotePassed() const { return Write(kPassed, ""); }
+absl::Status RestoreDirectory::NoteResuming() const {
+  return Write(kResuming, "");
+}
 absl::Status RestoreDirectory::NoteExit(int exit_code) const {
   return Write(kExit, absl::StrCat(exit_code));
 }

@@ -19,14 +19,12 @@ namespace pagelift {
 struct RestoreNotes {
   bool of_this_boot = false;  // Else there is nothing of it any more.
   std::optional<ProcessName> keeper;
-  bool begun =
-      false;  // The keeper was, or was about to be, told to start criu.
+  bool begun = false;  // The keeper was told what to restore.
   std::optional<ProcessName> criu;
-  std::optional<ProcessName> root;  // Of the restored tree; since it is held,
-  std::optional<ProcessName> hook;  // as long as it waits for its word.
+  std::optional<ProcessName> root;  // Of the restored tree; since it is held.
   std::vector<ProcessName> tasks;   // Soon after; what is below it, and it.
   bool aborted = false;             // It has not run, and is not to.
-  bool let_go = false;    // A word for the hook was, or was about to be, sent.
+  bool let_go = false;    // The word to go on was, or was about to be, sent.
   bool passed = false;    // It came: criu was told to go on.
   bool resuming = false;  // Criu was about to detach from the tasks.
   std::optional<int> exit_code;  // Of criu, 128 + N if signal N ended it.
@@ -34,9 +32,9 @@ struct RestoreNotes {
   bool held() const { return root.has_value(); }
 };
 
-// The directory of such a run: a worker, the keeper and the hook tell each
-// other in it how far they are. None of it has to survive the host, so nothing
-// waits for the disk; each note is whole or not there.
+// The directory of such a run: a worker and the keeper tell each other in it
+// how far they are. None of it has to survive the host, so nothing waits for
+// the disk; each note is whole or not there.
 //
 // Thread-compatible.
 class RestoreDirectory {
@@ -59,14 +57,17 @@ class RestoreDirectory {
 
   RestoreNotes Read() const;
   absl::Status NoteKeeper(const ProcessName& keeper) const;
-  // The command that the keeper is to start.
-  absl::Status NoteBegun(const std::vector<std::string>& argv) const;
-  // kNotFound: nothing is to be started yet.
-  absl::StatusOr<std::vector<std::string>> ReadCommand() const;
+  // What is to be restored; see ToWords().
+  absl::Status NoteBegun(const std::vector<std::string>& words) const;
+  // kNotFound: nothing yet.
+  absl::StatusOr<std::vector<std::string>> ReadBegun() const;
   absl::Status NoteCriu(const ProcessName& criu) const;
+  absl::Status NoteHeld(const ProcessName& root) const;
   absl::Status NoteTasks(absl::Span<const PidFd> tasks) const;
   absl::Status NoteAborted() const;
   absl::Status NoteLetGo() const;
+  absl::Status NotePassed() const;
+  absl::Status NoteResuming() const;
   absl::Status NoteExit(int exit_code) const;
 
   // It was removed, with all that it told.
@@ -85,7 +86,7 @@ class RestoreDirectory {
   UniqueFd directory_;
 };
 
-// What the hook may be told in the gate.
+// What the keeper may be told in the gate.
 inline constexpr char kCommitWord[] = "commit\n";
 inline constexpr char kAbortWord[] = "abort\n";
 absl::Status SendWord(int gate, const std::string& word);

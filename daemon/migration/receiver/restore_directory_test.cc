@@ -53,16 +53,35 @@ TEST_F(RestoreDirectoryTest, WhatIsNotedIsReadAndForgotten) {
   EXPECT_EQ(notes.exit_code, std::nullopt);
 }
 
-TEST_F(RestoreDirectoryTest, ItIsHeldWhenTheHookHasWrittenItsLine) {
+TEST_F(RestoreDirectoryTest, TellsHowFarTheKeeperIs) {
   ASSERT_OK(directory_.Renew());
-  for (const char* text : {"", "1 2 3 4 5 6", "1 2 3 4 5\n", "a b c d e f\n"}) {
+  ASSERT_OK(directory_.NoteHeld({1, 2}));
+  EXPECT_EQ(directory_.Read().root->start_ticks, 2u);
+  EXPECT_TRUE(directory_.Read().held());
+  EXPECT_FALSE(directory_.Read().passed);
+  ASSERT_OK(directory_.NotePassed());
+  EXPECT_TRUE(directory_.Read().passed);
+  EXPECT_FALSE(directory_.Read().resuming);
+  ASSERT_OK(directory_.NoteResuming());
+  EXPECT_TRUE(directory_.Read().resuming);
+}
+
+TEST_F(RestoreDirectoryTest, AHalfWrittenNoteIsNone) {
+  ASSERT_OK(directory_.Renew());
+  for (const char* text : {"", "1 2", "1\n", "a b\n"}) {
     WriteFile(path_ + "/held", text);
     EXPECT_FALSE(directory_.Read().held()) << text;
   }
-  WriteFile(path_ + "/held", "1 2 3 4 5 6\n");
-  EXPECT_EQ(directory_.Read().root->pid, 1);
-  EXPECT_EQ(directory_.Read().criu->start_ticks, 4u);
-  EXPECT_EQ(directory_.Read().hook->pid, 5);
+}
+
+TEST_F(RestoreDirectoryTest, WhatIsToBeRestoredIsToldAsItIs) {
+  ASSERT_OK(directory_.Renew());
+  EXPECT_FALSE(directory_.Read().begun);
+  EXPECT_FALSE(directory_.ReadBegun().ok());
+  const std::vector<std::string> words = {"/a b", "", "c\nd", "--e=\"f\""};
+  ASSERT_OK(directory_.NoteBegun(words));
+  EXPECT_TRUE(directory_.Read().begun);
+  EXPECT_THAT(directory_.ReadBegun(), IsOkAndHolds(words));
 }
 
 TEST_F(RestoreDirectoryTest, TheNotesOfAnotherBootAreKnownAsThose) {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/inotify.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -11,8 +10,8 @@
 
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,15 +20,15 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "criu/rpc.pb.h"
+#include "daemon/migration/receiver/criu_swrk.h"
 #include "daemon/migration/receiver/restore_directory.h"
-#include "daemon/migration/receiver/restore_hook.h"
 #include "daemon/migration/receiver/restored_processes.h"
 #include "daemon/migration/receiver/restorer_wait.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/unique_fd.h"
-#include "lib/process/child_program.h"
 #include "lib/process/descendants.h"
 #include "lib/process/pidfd.h"
 #include "lib/process/process_name.h"
@@ -39,38 +38,9 @@ namespace {
 
 std::string PathOf(int fd) { return absl::StrCat("/proc/self/fd/", fd); }
 
-// The hook as a program. Criu can start only what is a file and may be
-// executed, which a file in the directory may not be; and after our death none
-// starts any more: a criu that is not yet held fails.
-absl::StatusOr<UniqueFd> MakeHook() {
-  const UniqueFd writing(memfd_create("restore-hook", MFD_CLOEXEC));
-  if (!writing.valid()) return SysError("memfd_create");
-  if (write(writing.get(), kRestoreHook, strlen(kRestoreHook)) !=
-      static_cast<ssize_t>(strlen(kRestoreHook))) {
-    return SysError("write the hook");
-  }
-  // What is open for writing is not executed.
-  UniqueFd hook(open(PathOf(writing.get()).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!hook.valid()) return SysError("open the hook");
-  return hook;
-}
-
-// Where the directory is; the hook needs a path.
-absl::Status NameDirectory(int directory) {
-  char path[PATH_MAX];
-  const ssize_t length =
-      readlink(PathOf(directory).c_str(), path, sizeof(path) - 1);
-  if (length < 0) return SysError("readlink");
-  path[length] = '\0';
-  if (setenv(kRestoreDirectoryVariable, path, 1) != 0) {
-    return SysError("setenv");
-  }
-  return absl::OkStatus();
-}
-
 class Keeper {
  public:
-  static absl::Status Run(RestoreDirectory directory);
+  static absl::Status Run(RestoreDirectory directory, const std::string& criu);
 
  private:
   Keeper(RestoreDirectory directory, UniqueFd gate, UniqueFd watch)
@@ -78,69 +48,116 @@ class Keeper {
         gate_(std::move(gate)),
         watch_(std::move(watch)) {}
 
-  // Until criu is to be started: what is. Nothing: it never will be.
-  absl::StatusOr<std::vector<std::string>> AwaitCommand() const;
-  // Until criu has ended.
-  void Await(const PidFd& criu);
-  void Drain() const;
-  bool IsRemoved() const;
-  void Look();
+  // Waits until it is said what to restore. Nothing: nothing ever will be.
+  absl::StatusOr<std::optional<CriuRestore>> AwaitCommand(
+      const PidFd& criu) const;
+  // Whether criu has restored it, and let it run.
+  absl::StatusOr<bool> Restore(CriuSwrk& criu,
+                               const CriuRestore& restore) const;
+  // At a point at which criu waits: whether it is to go on.
+  bool MayGoOn(const criu::RpcNotice& notice, const PidFd& criu) const;
+  // When all is restored: returns OK when it is to run.
+  absl::Status Hold(pid_t root, const PidFd& criu) const;
+  absl::Status AwaitWord(const PidFd& criu) const;
   // After criu has failed.
   void Bury() const;
+  // The directory was removed: nobody can say or learn anything any more.
+  bool IsRemoved() const;
+  // Returns when there may be something new, or criu has ended: kUnavailable.
+  absl::Status AwaitChange(const PidFd& criu) const;
 
   const RestoreDirectory directory_;
   // Open from before criu is started until it has ended: what is said in it is
   // not lost, whoever says it and dies.
   const UniqueFd gate_;
   const UniqueFd watch_;
-  bool tasks_noted_ = false;
 };
-
-void Keeper::Drain() const {
-  char events[4096];
-  while (read(watch_.get(), events, sizeof(events)) > 0) {
-  }
-}
 
 bool Keeper::IsRemoved() const {
   struct stat info;
   return fstat(gate_.get(), &info) == 0 && info.st_nlink == 0;
 }
 
-absl::StatusOr<std::vector<std::string>> Keeper::AwaitCommand() const {
+absl::Status Keeper::AwaitChange(const PidFd& criu) const {
+  pollfd changed[] = {{watch_.get(), POLLIN, 0},
+                      {gate_.get(), POLLIN, 0},
+                      {criu.fd(), POLLIN, 0}};
+  if (poll(changed, 3, -1) < 0) return absl::OkStatus();  // A signal.
+  char events[4096];
+  while (read(watch_.get(), events, sizeof(events)) > 0) {
+  }
+  if (changed[2].revents != 0) return absl::UnavailableError("criu has ended");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<CriuRestore>> Keeper::AwaitCommand(
+    const PidFd& criu) const {
   while (!IsRemoved()) {
     const RestoreNotes notes = directory_.Read();
     if (notes.aborted) break;
-    if (notes.begun) return directory_.ReadCommand();
-    pollfd changed = {watch_.get(), POLLIN, 0};
-    poll(&changed, 1, -1);
-    Drain();
+    if (notes.begun) {
+      ASSIGN_OR_RETURN(const std::vector<std::string> words,
+                       directory_.ReadBegun());
+      ASSIGN_OR_RETURN(CriuRestore restore, FromWords(words));
+      return std::optional<CriuRestore>(std::move(restore));
+    }
+    RETURN_IF_ERROR(AwaitChange(criu));
   }
-  return std::vector<std::string>();
+  return std::optional<CriuRestore>();
 }
 
-void Keeper::Look() {
-  Drain();
-  if (IsRemoved()) {
-    // The hook that waits cannot see that the directory was removed, and nobody
-    // else could tell it any more.
-    const absl::Status told = SendWord(gate_.get(), kAbortWord);
-    if (!told.ok()) LOG(Error) << told.message();
-    return;
+absl::Status Keeper::AwaitWord(const PidFd& criu) const {
+  // Who has noted it and died has said it.
+  if (directory_.Read().let_go) return absl::OkStatus();
+  while (true) {
+    if (IsRemoved()) return absl::AbortedError("nobody can tell any more");
+    char word[64];
+    const ssize_t size = read(gate_.get(), word, sizeof(word));
+    if (size > 0) {
+      return std::string(word, static_cast<size_t>(size)) == kCommitWord
+                 ? absl::OkStatus()
+                 : absl::AbortedError("it is taken back");
+    }
+    RETURN_IF_ERROR(AwaitChange(criu));
   }
-  if (tasks_noted_) return;
-  const RestoreNotes notes = directory_.Read();
-  if (!notes.held()) return;
+}
+
+absl::Status Keeper::Hold(pid_t root, const PidFd& criu) const {
+  ASSIGN_OR_RETURN(const ProcessName name, NameOfProcess(root));
+  RETURN_IF_ERROR(directory_.NoteHeld(name));
   // For who looks when we have died, and the root of them, too.
-  tasks_noted_ = true;
-  const absl::Status noted = directory_.NoteTasks(RestoredTasks(notes));
-  if (!noted.ok()) LOG(Error) << noted.message();
+  RETURN_IF_ERROR(directory_.NoteTasks(RestoredTasks(directory_.Read())));
+  RETURN_IF_ERROR(AwaitWord(criu));
+  if (directory_.Read().aborted) return absl::AbortedError("it is taken back");
+  // First: from here on it may run.
+  return directory_.NotePassed();
 }
 
-void Keeper::Await(const PidFd& criu) {
-  pollfd ready[] = {{criu.fd(), POLLIN, 0}, {watch_.get(), POLLIN, 0}};
-  while (ready[0].revents == 0) {
-    if (poll(ready, 2, -1) > 0 && ready[1].revents != 0) Look();
+bool Keeper::MayGoOn(const criu::RpcNotice& notice, const PidFd& criu) const {
+  absl::Status status;
+  if (notice.point() == "post-restore") {
+    status = Hold(notice.root(), criu);
+  } else if (notice.point() == "pre-resume") {
+    status = directory_.NoteResuming();
+  }
+  if (!status.ok()) LOG(Error) << notice.point() << ": " << status.message();
+  return status.ok();
+}
+
+absl::StatusOr<bool> Keeper::Restore(CriuSwrk& criu,
+                                     const CriuRestore& restore) const {
+  RETURN_IF_ERROR(criu.Begin(restore));
+  while (true) {
+    const absl::StatusOr<criu::RpcResponse> said = criu.Next();
+    if (absl::IsUnavailable(said.status())) return false;
+    RETURN_IF_ERROR(said.status());
+    if (said->kind() != criu::RPC_NOTIFY) {
+      if (!said->success()) LOG(Error) << "criu: " << said->complaint();
+      return said->success();
+    }
+    // It may have ended, which is what we hear next.
+    criu.Answer(MayGoOn(said->notice(), criu.program().process()))
+        .IgnoreError();
   }
 }
 
@@ -173,43 +190,45 @@ void Keeper::Bury() const {
   } while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR);
 }
 
-absl::Status Keeper::Run(RestoreDirectory directory) {
+absl::Status Keeper::Run(RestoreDirectory directory, const std::string& criu) {
   ASSIGN_OR_RETURN(UniqueFd gate, directory.OpenGate());
   UniqueFd watch(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
   if (!watch.valid() ||
       inotify_add_watch(watch.get(), PathOf(gate.get()).c_str(), IN_ATTRIB) <
           0 ||
       inotify_add_watch(watch.get(), PathOf(directory.fd()).c_str(),
-                        IN_CLOSE_WRITE | IN_MOVED_TO) < 0) {
+                        IN_MOVED_TO) < 0) {
     return SysError("inotify");
   }
-  RETURN_IF_ERROR(NameDirectory(directory.fd()));
-  ASSIGN_OR_RETURN(const UniqueFd hook, MakeHook());
-  Keeper keeper(std::move(directory), std::move(gate), std::move(watch));
-  ProgramStart start;
-  ASSIGN_OR_RETURN(start.argv, keeper.AwaitCommand());
-  if (start.argv.empty()) return absl::OkStatus();
-  start.argv.push_back("--action-script");
-  start.argv.push_back(absl::StrCat("/proc/", getpid(), "/fd/", hook.get()));
-  ASSIGN_OR_RETURN(ChildProgram criu, ChildProgram::Start(start));
-  absl::Status noted = keeper.directory_.NoteCriu(
-      NameOfProcess(criu.pid()).value_or(ProcessName()));
-  if (!noted.ok()) {
-    // Nobody could find it after our death.
-    (void)criu.process().Kill();
-  }
-  keeper.Await(criu.process());
-  ASSIGN_OR_RETURN(const int exit_code, criu.Wait());
+  ASSIGN_OR_RETURN(CriuSwrk swrk, CriuSwrk::Start(criu));
+  const PidFd& process = swrk.program().process();
+  const Keeper keeper(std::move(directory), std::move(gate), std::move(watch));
+  std::optional<CriuRestore> what;
+  bool succeeded = false;
+  const auto restore = [&]() -> absl::Status {
+    RETURN_IF_ERROR(keeper.directory_.NoteCriu(
+        NameOfProcess(process.pid()).value_or(ProcessName())));
+    ASSIGN_OR_RETURN(what, keeper.AwaitCommand(process));
+    if (!what.has_value()) return absl::CancelledError("");
+    ASSIGN_OR_RETURN(succeeded, keeper.Restore(swrk, *what));
+    return absl::OkStatus();
+  };
+  const absl::Status status = restore();
+  // Otherwise it ends by itself.
+  if (!status.ok()) (void)process.Kill();
+  ASSIGN_OR_RETURN(int exit_code, swrk.program().Wait());
+  if (absl::IsCancelled(status)) return absl::OkStatus();
+  if (exit_code == 0 && !succeeded) exit_code = 1;
   if (exit_code != 0) keeper.Bury();
   RETURN_IF_ERROR(keeper.directory_.NoteExit(exit_code));
-  return noted;
+  return status;
 }
 
 }  // namespace
 
 std::optional<int> RunRestoreKeeper(int argc, char* const* argv) {
   int fd = -1;
-  if (argc != 3 || strcmp(argv[1], kRestoreKeeperMode) != 0)
+  if (argc != 4 || strcmp(argv[1], kRestoreKeeperMode) != 0)
     return std::nullopt;
   if (!absl::SimpleAtoi(argv[2], &fd) || fcntl(fd, F_GETFD) < 0) return 2;
   fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -225,7 +244,7 @@ std::optional<int> RunRestoreKeeper(int argc, char* const* argv) {
         directory.NoteKeeper(NameOfProcess(getpid()).value_or(ProcessName()));
   }
   if (status.ok()) {
-    status = Keeper::Run(std::move(directory));
+    status = Keeper::Run(std::move(directory), argv[3]);
   }
   if (status.ok()) return 0;
   LOG(Error) << "the keeper of a restore: " << status.message();

@@ -16,8 +16,8 @@ inline constexpr char kRestoreKeeperMode[] = "restore-keeper";
 // Should the directory be removed while the tasks are held, they are not to
 // run; before criu is started, or if it is not to be, there is nothing to keep.
 //
-// If `argv` is "PROGRAM restore-keeper DIRECTORY", with a descriptor of that
-// directory that has the keeper's lock, it does all that, and returns what
+// If `argv` is "PROGRAM restore-keeper DIRECTORY CRIU", with a descriptor of
+// that directory that has the keeper's lock, it does all that, and returns what
 // main() is to return; nothing if it is something else. To be called before
 // there is another thread. HeldRestore starts it.
 std::optional<int> RunRestoreKeeper(int argc, char* const* argv);

@@ -57,7 +57,7 @@ bool RestoreSituation::NothingHasRun() const {
   if (!notes.of_this_boot) return false;
   if (notes.aborted || (!notes.let_go && !notes.passed)) return true;
   if (under_way || notes.exit_code == 0) return false;
-  // The hook never told criu to go on, and now there is no criu.
+  // Criu was never told to go on, and now there is no criu.
   if (!notes.passed) return true;
   const std::vector<PidFd> tasks = RestoredTasks(notes);
   if (!tasks.empty()) {

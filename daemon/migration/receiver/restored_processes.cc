@@ -59,7 +59,7 @@ std::vector<PidFd> RestoredTasks(const RestoreNotes& notes) {
     return std::move(found).Take();
   }
   for (pid_t child : ChildrenOf(notes.keeper->pid)) {
-    if (Means(notes.criu, child) || Means(notes.hook, child)) continue;
+    if (Means(notes.criu, child)) continue;
     const absl::StatusOr<ProcessName> name = NameOfProcess(child);
     if (name.ok()) found.AddTree(*name);
   }
@@ -71,7 +71,6 @@ std::vector<PidFd> RestoreProcesses(const RestoreNotes& notes) {
   if (!notes.of_this_boot) return {};
   // Criu first: who kills them in this order kills it before what it makes.
   found.AddTree(notes.criu);
-  found.AddTree(notes.hook);
   found.AddTree(notes.root);
   for (const ProcessName& task : notes.tasks) found.AddTree(task);
   if (notes.keeper.has_value() && OpenProcess(*notes.keeper).ok()) {

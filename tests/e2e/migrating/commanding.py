@@ -54,6 +54,9 @@ def what_is_in_the_way_is_told() -> str:
         state = _start(here)
         absent = here.migrate(here.left, here.right, pid=999)
         _expect(absent, 1, "process 999")
+        _expect(here.migrate(here.left, here.right,
+                             "--restore-option=--images-dir=/"), 1,
+                "cannot give --images-dir")
         # A host where nobody takes migrations.
         here.right.kill(RECEIVER)
         here.right.kill(SERVER)
