@@ -1,6 +1,7 @@
 #include "daemon/migration/receiver/criu_swrk.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -103,6 +104,14 @@ absl::Status CriuSwrk::Send(const criu::RpcRequest& request) {
 }
 
 absl::StatusOr<criu::RpcResponse> CriuSwrk::Next() {
+  // What it has begun to restore has its end of the socket, too, and waits for
+  // ever if it has died: the socket alone would not tell.
+  pollfd changed[] = {{socket_.get(), POLLIN, 0},
+                      {program_.process().fd(), POLLIN, 0}};
+  while (poll(changed, 2, -1) < 0) {
+    if (errno != EINTR) return SysError("poll");
+  }
+  if (changed[0].revents == 0) return absl::UnavailableError("criu has ended");
   std::array<char, 1 << 16> packet;
   ssize_t size;
   do {

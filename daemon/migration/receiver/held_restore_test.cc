@@ -170,6 +170,20 @@ TEST_F(HeldRestoreTest, WhenCriuIsKilledItIsRestoredAgain) {
   ExpectRuns();
 }
 
+// One that dies just after it has forked: its child has its end of the socket,
+// and waits for ever.
+TEST_F(HeldRestoreTest, ACriuThatDiesIsMissedAlsoIfItsChildLives) {
+  options_.criu = dir_.Join("criu");
+  WriteFile(options_.criu, "#!/bin/sh\nsleep 1000 &\nsleep 0.2\nkill -9 $$\n");
+  ASSERT_EQ(chmod(options_.criu.c_str(), 0700), 0);
+  Start();
+  EXPECT_THAT(restore_->WaitHeld(Soon()),
+              StatusIs(absl::StatusCode::kAborted, HasSubstr("exit code 137")));
+  EXPECT_TRUE(restore_->NothingHasRun());
+  ASSERT_OK(restore_->Abort(Soon()));
+  ExpectNothingIsLeft();
+}
+
 TEST_F(HeldRestoreTest, WhenCriuAndTheKeeperAreKilledItIsRestoredAgain) {
   StartAndHold();
   KillKeeperAndCriu();
