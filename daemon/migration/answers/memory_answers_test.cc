@@ -2,8 +2,13 @@
 
 #include "daemon/migration/answers/memory_answers.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include <cstddef>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -23,6 +28,7 @@
 #include "lib/base/read_file.h"
 #include "lib/base/testing/soon.h"
 #include "lib/base/testing/status_matchers.h"
+#include "lib/base/unique_fd.h"
 #include "lib/image/pagemap.h"
 
 namespace pagelift {
@@ -163,6 +169,27 @@ TEST_F(MemoryAnswersTest, WithoutAnAnswerTheTreeGoesOn) {
   EXPECT_TRUE(dump.process().HasExited());
   EXPECT_TRUE(target_.CountsOn(kMain));
   EXPECT_TRUE(target_.CountsOn(kChild));
+}
+
+// The last one here: a process can ask at one place only, and so can none that
+// it starts.
+TEST_F(MemoryAnswersTest, WhereCriuCannotAskItLooksForItself) {
+  const std::vector<sock_filter> filter = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_acct, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program = {static_cast<unsigned short>(filter.size()),
+                              const_cast<sock_filter*>(filter.data())};
+  const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                                SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+  ASSERT_GE(listener, 0);
+  const UniqueFd kept(static_cast<int>(listener));
+  Dump("without", answers_.get());
+  EXPECT_THAT(answers_->LazyPagesOf(target_.main()),
+              StatusIs(absl::StatusCode::kNotFound));
+  EXPECT_THAT(Log("without"), HasSubstr("(3000 lazy)"));
 }
 
 }  // namespace

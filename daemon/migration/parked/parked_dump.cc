@@ -71,6 +71,16 @@ absl::Status PipeTo(UniqueFd* read_end, UniqueFd* write_end) {
   return absl::OkStatus();
 }
 
+// Without its filter if it cannot be had, as where we are in a container whose
+// own filter asks somebody already: it takes longer then.
+absl::StatusOr<ChildProgram> StartAnswered(ProgramStart& start) {
+  absl::StatusOr<ChildProgram> criu = ChildProgram::Start(start);
+  if (criu.ok() || start.filter.empty()) return criu;
+  LOG(Warning) << "criu looks at memory itself: " << criu.status().message();
+  start.filter.clear();
+  return ChildProgram::Start(start);
+}
+
 }  // namespace
 
 ParkedDump::ParkedDump(std::string images, ProcessName name, PidFd process)
@@ -95,8 +105,8 @@ absl::StatusOr<ParkedDump> ParkedDump::Start(const DumpPlan& plan,
   start.output = absl::StrCat(plan.images, "/", kOutput);
   start.own_session = true;
   if (plan.answers != nullptr) start.filter = MemoryAnswers::Filter();
-  ASSIGN_OR_RETURN(ChildProgram criu, ChildProgram::Start(start));
-  if (plan.answers != nullptr) plan.answers->Start(criu.TakeListener());
+  ASSIGN_OR_RETURN(ChildProgram criu, StartAnswered(start));
+  if (!start.filter.empty()) plan.answers->Start(criu.TakeListener());
   // A child of ours that we have not waited for has its name.
   ASSIGN_OR_RETURN(const ProcessName name, NameOfProcess(criu.pid()));
   ASSIGN_OR_RETURN(PidFd process, OpenProcess(name));
