@@ -18,6 +18,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lib/base/read_file.h"
+#include "lib/base/testing/eventually.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/process/child_program.h"
 
@@ -99,11 +100,10 @@ TEST_F(FrozenMappingsTest, TheSameAsTheKernelTells) {
   ASSERT_OK_AND_ASSIGN(ChildProgram program, ChildProgram::Start(start));
   const std::string proc = absl::StrCat("/proc/", program.pid());
   // Until it sleeps.
-  std::string call;
-  while (!absl::StartsWith(call, "230 ")) {
-    call = ReadFile(absl::StrCat(proc, "/syscall")).value_or("");
-    usleep(1000);
-  }
+  ASSERT_TRUE(Eventually([&proc] {
+    return absl::StartsWith(
+        ReadFile(absl::StrCat(proc, "/syscall")).value_or(""), "230 ");
+  }));
   ASSERT_OK_AND_ASSIGN(const std::string maps,
                        ReadFile(absl::StrCat(proc, "/maps")));
   ASSERT_OK_AND_ASSIGN(const std::string smaps,

@@ -28,6 +28,8 @@ struct Record {  // See vma_flags.bpf.c.
   uint64_t bits;
 };
 
+constexpr size_t kMany = 1 << 14;
+
 int SayNothing(libbpf_print_level, const char*, va_list) { return 0; }
 
 }  // namespace
@@ -73,6 +75,9 @@ absl::StatusOr<std::vector<VmaFlags>> VmaFlagReader::Read(pid_t tid) const {
   const UniqueFd list(bpf_iter_create(bpf_link__fd(link.get())));
   if (!list.valid()) return SysError("list the mappings of task ", tid);
   std::vector<VmaFlags> all;
+  // Room for all, and before they are listed: of our own process, what is
+  // mapped to make room would be listed next, and so on without end.
+  all.reserve(kMany);
   std::array<Record, 512> records;
   while (true) {
     const ssize_t size = read(list.get(), records.data(), sizeof(records));
