@@ -119,6 +119,19 @@ TEST_F(FrozenMappingsTest, TheSameAsTheKernelTells) {
   EXPECT_OK(program.Wait());
 }
 
+TEST_F(FrozenMappingsTest, ManyMappingsAreListedOnce) {
+  std::vector<void*> made;
+  for (int i = 0; i < 5000; ++i) {
+    made.push_back(mmap(nullptr, kPageSize, i % 2 ? PROT_READ : PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  }
+  ASSERT_OK_AND_ASSIGN(const std::vector<VmaFlags> flags,
+                       reader_->Read(getpid()));
+  EXPECT_GT(flags.size(), 5000u);
+  EXPECT_LT(flags.size(), 7000u);
+  for (void* memory : made) munmap(memory, kPageSize);
+}
+
 TEST_F(FrozenMappingsTest, WhatIsPrivateAndAnonymousIsLazy) {
   const uint64_t bits = BitsOfNew(MAP_PRIVATE);
   EXPECT_THAT(LazyOf("rw-p 00000000 00:00 0 ", bits), ElementsAre(kPages));

@@ -88,6 +88,12 @@ absl::StatusOr<std::vector<VmaFlags>> VmaFlagReader::Read(pid_t tid) const {
       return absl::InternalError("the kernel gives half a mapping");
     }
     for (size_t i = 0; i < static_cast<size_t>(size) / sizeof(Record); ++i) {
+      // Of many mappings the kernel does not find the end, and begins again.
+      // Whether these are all is checked by who has another list of them.
+      if (!all.empty() &&
+          records[i].start < AddressOf(all.back().pages.limit())) {
+        return all;
+      }
       all.push_back(
           {PagesOf(records[i].start, records[i].limit), records[i].bits});
     }
