@@ -54,11 +54,16 @@ class FrozenMappingsTest : public ::testing::Test {
     return 0;
   }
   uint64_t BitsOfNew(int flags, int protection = PROT_READ | PROT_WRITE) {
-    void* memory =
-        mmap(nullptr, kPageSize, protection, flags | MAP_ANONYMOUS, -1, 0);
+    // Between pages of none: it joins no neighbour, whose flags it would have.
+    auto* const room = static_cast<char*>(
+        mmap(nullptr, 3 * kPageSize, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    EXPECT_NE(room, MAP_FAILED);
+    void* const memory = mmap(room + kPageSize, kPageSize, protection,
+                              flags | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     EXPECT_NE(memory, MAP_FAILED);
     const uint64_t bits = BitsOf(memory);
-    munmap(memory, kPageSize);
+    munmap(room, 3 * kPageSize);
     return bits;
   }
   absl::StatusOr<FrozenMappings> Of(const std::string& maps,
@@ -150,11 +155,9 @@ TEST_F(FrozenMappingsTest, WhatIsOfAFileSharedOrSpecialIsNot) {
               IsEmpty());
   EXPECT_THAT(LazyOf("r-xp 00000000 00:00 0    [vdso]", bits), IsEmpty());
   EXPECT_THAT(LazyOf("rw-s 00000000 00:00 0 ", bits), IsEmpty());
-  void* locked = mmap(nullptr, kPageSize, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  ASSERT_EQ(mlock(locked, kPageSize), 0);
-  EXPECT_THAT(LazyOf("rw-p 00000000 00:00 0 ", BitsOf(locked)), IsEmpty());
-  munmap(locked, kPageSize);
+  EXPECT_THAT(
+      LazyOf("rw-p 00000000 00:00 0 ", BitsOfNew(MAP_PRIVATE | MAP_LOCKED)),
+      IsEmpty());
 }
 
 TEST_F(FrozenMappingsTest, NeighboursAreJoined) {

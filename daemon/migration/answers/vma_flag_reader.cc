@@ -28,8 +28,6 @@ struct Record {  // See vma_flags.bpf.c.
   uint64_t bits;
 };
 
-constexpr size_t kMany = 1 << 14;
-
 int SayNothing(libbpf_print_level, const char*, va_list) { return 0; }
 
 }  // namespace
@@ -62,44 +60,37 @@ absl::StatusOr<VmaFlagReader> VmaFlagReader::Load() {
   return VmaFlagReader(std::move(program));
 }
 
-absl::StatusOr<std::vector<VmaFlags>> VmaFlagReader::Read(pid_t tid) const {
+absl::StatusOr<std::vector<VmaFlags>> VmaFlagReader::Read(pid_t pid) const {
   bpf_iter_link_info one = {};
-  one.task.tid = static_cast<uint32_t>(tid);
+  // Not `tid`: of one thread the kernel (6.18) begins the last part of a list
+  // that takes several reads again and again.
+  one.task.pid = static_cast<uint32_t>(pid);
   bpf_iter_attach_opts options = {};
   options.sz = sizeof(options);
   options.link_info = &one;
   options.link_info_len = sizeof(one);
   const std::unique_ptr<bpf_link, int (*)(bpf_link*)> link(
       bpf_program__attach_iter(program_->list, &options), &bpf_link__destroy);
-  if (link == nullptr) return SysError("look at the mappings of task ", tid);
+  if (link == nullptr) return SysError("look at the mappings of process ", pid);
   const UniqueFd list(bpf_iter_create(bpf_link__fd(link.get())));
-  if (!list.valid()) return SysError("list the mappings of task ", tid);
+  if (!list.valid()) return SysError("list the mappings of process ", pid);
   std::vector<VmaFlags> all;
-  // Room for all, and before they are listed: of our own process, what is
-  // mapped to make room would be listed next, and so on without end.
-  all.reserve(kMany);
   std::array<Record, 512> records;
   while (true) {
     const ssize_t size = read(list.get(), records.data(), sizeof(records));
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (size < 0) return SysError("read the mappings of task ", tid);
+    if (size < 0) return SysError("read the mappings of process ", pid);
     if (size == 0) break;
     if (static_cast<size_t>(size) % sizeof(Record) != 0) {
       return absl::InternalError("the kernel gives half a mapping");
     }
     for (size_t i = 0; i < static_cast<size_t>(size) / sizeof(Record); ++i) {
-      // Of many mappings the kernel does not find the end, and begins again.
-      // Whether these are all is checked by who has another list of them.
-      if (!all.empty() &&
-          records[i].start < AddressOf(all.back().pages.limit())) {
-        return all;
-      }
       all.push_back(
           {PagesOf(records[i].start, records[i].limit), records[i].bits});
     }
   }
   if (all.empty()) {
-    return absl::NotFoundError(absl::StrCat("task ", tid, " has no memory"));
+    return absl::NotFoundError(absl::StrCat("process ", pid, " has no memory"));
   }
   return all;
 }

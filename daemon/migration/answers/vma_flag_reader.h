@@ -33,9 +33,9 @@ class VmaFlagReader {
   VmaFlagReader(VmaFlagReader&& other) noexcept;
   VmaFlagReader& operator=(VmaFlagReader&& other) noexcept;
 
-  // Of the task `tid`, in address order. kNotFound if there is no such task, or
-  // it has no memory.
-  absl::StatusOr<std::vector<VmaFlags>> Read(pid_t tid) const;
+  // Of the process `pid`, in address order. kNotFound if there is none, or it
+  // has no memory.
+  absl::StatusOr<std::vector<VmaFlags>> Read(pid_t pid) const;
 
  private:
   struct Program;

@@ -1,7 +1,7 @@
-// Lists the mappings of a task with their flags, as three numbers each: start,
+// Lists the mappings of a process with their flags, as three numbers each: start,
 // limit, vm_flags. Part of the kernel while a VmaFlagReader lives.
 //
-// An iterator over mappings (Linux 5.12), of one task (6.1). The structures are
+// An iterator over mappings (Linux 5.12), of one process (6.1). The structures are
 // the kernel's, of which only what is read is named: where it lies is found out
 // when this is loaded.
 
