@@ -11,13 +11,13 @@
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
-#include <cstring>
 #include <utility>
 
 #include "absl/types/span.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/unique_fd.h"
+#include "lib/process/attached_fd.h"
 #include "lib/process/fd_channel.h"
 
 namespace pagelift {
@@ -41,20 +41,12 @@ bool LoadFilter(const std::vector<sock_filter>& filter, int socket) {
   const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
                                 SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
   if (listener < 0) return false;
-  const int fd = static_cast<int>(listener);
   char byte = 0;
   iovec data = {&byte, sizeof(byte)};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(fd))] = {};
   msghdr message = {};
   message.msg_iov = &data;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof(control);
-  cmsghdr* const rights = CMSG_FIRSTHDR(&message);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof(fd));
-  memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
+  const AttachedFd attached(static_cast<int>(listener), message);
   return sendmsg(socket, &message, MSG_NOSIGNAL) == sizeof(byte);
 }
 
@@ -113,8 +105,9 @@ absl::StatusOr<ChildProgram> ChildProgram::Start(const ProgramStart& start) {
   const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!null.valid()) return SysError("open /dev/null");
   ASSIGN_OR_RETURN(const UniqueFd output, OpenOutput(start.output));
-  int pair[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+  int pair[2] = {-1, -1};
+  if (!start.filter.empty() &&
+      socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
     return SysError("socketpair");
   }
   const FdChannel from_child{UniqueFd(pair[0])};

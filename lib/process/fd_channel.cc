@@ -2,11 +2,13 @@
 
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
+#include "lib/process/attached_fd.h"
 #include "lib/process/unix_address.h"
 
 namespace pagelift {
@@ -107,7 +109,6 @@ absl::Status FdChannel::Send(absl::Span<const std::byte> bytes) const {
 absl::Status FdChannel::SendWithFd(absl::Span<const std::byte> bytes,
                                    int fd) const {
   CHECK(!bytes.empty());
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   size_t sent = 0;
   while (sent < bytes.size()) {
     iovec rest = {const_cast<std::byte*>(bytes.data()) + sent,
@@ -115,15 +116,8 @@ absl::Status FdChannel::SendWithFd(absl::Span<const std::byte> bytes,
     msghdr message = {};
     message.msg_iov = &rest;
     message.msg_iovlen = 1;
-    if (fd >= 0 && sent == 0) {
-      message.msg_control = control;
-      message.msg_controllen = sizeof(control);
-      cmsghdr* rights = CMSG_FIRSTHDR(&message);
-      rights->cmsg_level = SOL_SOCKET;
-      rights->cmsg_type = SCM_RIGHTS;
-      rights->cmsg_len = CMSG_LEN(sizeof(int));
-      std::memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
-    }
+    std::optional<AttachedFd> attached;
+    if (fd >= 0 && sent == 0) attached.emplace(fd, message);
     RETURN_IF_ERROR(SendMessage(socket_.get(), message, sent));
   }
   return absl::OkStatus();

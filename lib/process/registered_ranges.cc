@@ -5,30 +5,16 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "lib/base/read_file.h"
 #include "lib/base/status_macros.h"
+#include "lib/memory/append_joined.h"
+#include "lib/process/mapping_line.h"
 
 namespace pagelift {
 namespace {
-
-// "7f0000000000-7f0000001000 rw-p 00000000 00:00 0 [heap]". Nothing if it is
-// another kind of line: those start with a name in capitals and a colon.
-std::optional<PageRange> ParseAddresses(absl::string_view line) {
-  const std::pair<absl::string_view, absl::string_view> ends =
-      absl::StrSplit(line.substr(0, line.find(' ')), '-');
-  uint64_t start = 0;
-  uint64_t limit = 0;
-  if (!absl::SimpleHexAtoi(ends.first, &start) ||
-      !absl::SimpleHexAtoi(ends.second, &limit) || start >= limit ||
-      start % kPageSize != 0 || limit % kPageSize != 0) {
-    return std::nullopt;
-  }
-  return PagesOf(start, limit);
-}
 
 // " rd wr mr mw me ac um", as proc_pid_smaps(5) explains them.
 void ParseFlags(absl::string_view flags, Mapping& mapping) {
@@ -80,7 +66,7 @@ absl::StatusOr<RegisteredRanges> RegisteredRanges::Parse(
   std::optional<Mapping> current;  // Its flags come last.
   for (absl::string_view line :
        absl::StrSplit(absl::string_view(smaps.data(), smaps.size()), '\n')) {
-    if (std::optional<PageRange> pages = ParseAddresses(line)) {
+    if (std::optional<PageRange> pages = ParseMappedPages(line)) {
       if (current.has_value()) return NotSmaps();
       current.emplace().pages = *pages;
     } else if (absl::ConsumePrefix(&line, "VmFlags:")) {
@@ -104,11 +90,7 @@ std::vector<PageRange> RegisteredRanges::PartsOf(PageRange range, Is is) const {
        ++mapping) {
     const PageRange part = mapping->pages.Intersect(range);
     if (!is(*mapping) || part.empty()) continue;
-    if (!parts.empty() && parts.back().limit() == part.first) {
-      parts.back().count = parts.back().count + part.count;
-    } else {
-      parts.push_back(part);
-    }
+    AppendJoined(parts, part);
   }
   return parts;
 }

@@ -3,14 +3,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
-#include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
-#include "lib/base/status_macros.h"
+#include "lib/memory/append_joined.h"
+#include "lib/process/mapping_line.h"
 
 namespace pagelift {
 namespace {
@@ -20,32 +18,10 @@ namespace {
 constexpr absl::string_view kSpecial[] = {"lo", "ht", "io", "pf", "mm", "ss",
                                           "um", "uw", "ui", "dp", "??"};
 
-struct Line {
-  PageRange pages;
-  absl::string_view permissions;
-  bool anonymous = false;
-};
-
-std::optional<Line> Parse(absl::string_view text) {
-  const std::vector<absl::string_view> fields =
-      absl::StrSplit(text, absl::MaxSplits(' ', 5));
-  if (fields.size() != 6 || fields[1].size() != 4) return std::nullopt;
-  const std::pair<absl::string_view, absl::string_view> addresses =
-      absl::StrSplit(fields[0], '-');
-  uint64_t start = 0;
-  uint64_t limit = 0;
-  if (!absl::SimpleHexAtoi(addresses.first, &start) ||
-      !absl::SimpleHexAtoi(addresses.second, &limit) || limit <= start) {
-    return std::nullopt;
-  }
-  Line line;
-  line.pages = PagesOf(start, limit);
-  line.permissions = fields[1];
-  const absl::string_view name = absl::StripLeadingAsciiWhitespace(fields[5]);
-  line.anonymous = fields[3] == "00:00" && fields[4] == "0" &&
-                   (name.empty() || name == "[heap]" || name == "[stack]" ||
-                    absl::StartsWith(name, "[anon:"));
-  return line;
+bool IsAnonymous(const MappingLine& line) {
+  return line.device == "00:00" && line.inode == "0" &&
+         (line.name.empty() || line.name == "[heap]" ||
+          line.name == "[stack]" || absl::StartsWith(line.name, "[anon:"));
 }
 
 bool HasOneOf(absl::string_view names,
@@ -55,14 +31,14 @@ bool HasOneOf(absl::string_view names,
                             wanted.end()) != each.end();
 }
 
-bool IsOrdinary(const Line& line, absl::string_view names) {
-  return line.anonymous && line.permissions[3] == 'p' &&
+bool IsOrdinary(const MappingLine& line, absl::string_view names) {
+  return IsAnonymous(line) && line.permissions[3] == 'p' &&
          !HasOneOf(names, kSpecial);
 }
 
 // Of the page for vsyscalls, which every process has and no list of mappings
 // but /proc shows (VM_READ and VM_EXEC are the same everywhere).
-uint64_t BitsOfGate(const Line& line) {
+uint64_t BitsOfGate(const MappingLine& line) {
   return (line.permissions[0] == 'r' ? 1u : 0u) |
          (line.permissions[2] == 'x' ? 4u : 0u);
 }
@@ -79,10 +55,10 @@ absl::StatusOr<FrozenMappings> FrozenMappings::Of(
     const VmaFlagNames& names) {
   FrozenMappings frozen;
   for (absl::string_view text : absl::StrSplit(maps, '\n', absl::SkipEmpty())) {
-    const std::optional<Line> line = Parse(text);
+    const std::optional<MappingLine> line = ParseMappingLine(text);
     if (!line.has_value()) return DoNotFit(text);
     uint64_t bits = 0;
-    if (absl::EndsWith(text, "[vsyscall]")) {
+    if (line->name == "[vsyscall]") {
       bits = BitsOfGate(*line);
     } else {
       if (flags.empty() || flags.front().pages != line->pages) {
@@ -103,12 +79,7 @@ absl::StatusOr<FrozenMappings> FrozenMappings::Of(
         HasOneOf(*named, {VmaFlagNames::kMaybeGuarded})) {
       frozen.maybe_guarded = true;
     }
-    if (!frozen.lazy.empty() &&
-        frozen.lazy.back().limit() == line->pages.first) {
-      frozen.lazy.back().count = frozen.lazy.back().count + line->pages.count;
-    } else {
-      frozen.lazy.push_back(line->pages);
-    }
+    AppendJoined(frozen.lazy, line->pages);
   }
   if (!flags.empty()) return DoNotFit("the end");
   return frozen;

@@ -5,9 +5,7 @@
 #include <linux/seccomp.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -24,6 +22,7 @@
 #include "absl/strings/strip.h"
 #include "daemon/migration/answers/frozen_mappings.h"
 #include "lib/base/log.h"
+#include "lib/base/memory_file.h"
 #include "lib/base/read_file.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
@@ -72,17 +71,6 @@ std::string ShortStringAt(pid_t tid, uint64_t address) {
   if (!ReadMemoryOf(tid, address, bytes, size).ok()) return "";
   const size_t length = strnlen(bytes, sizeof(bytes));
   return length < sizeof(bytes) ? std::string(bytes, length) : "";
-}
-
-absl::StatusOr<UniqueFd> MemoryFile(absl::string_view contents) {
-  UniqueFd file(memfd_create("smaps", MFD_CLOEXEC));
-  if (!file.valid()) return SysError("memfd_create");
-  if (write(file.get(), contents.data(), contents.size()) !=
-          static_cast<ssize_t>(contents.size()) ||
-      lseek(file.get(), 0, SEEK_SET) != 0) {
-    return SysError("write smaps");
-  }
-  return file;
 }
 
 // The pages of the stack pointers of all threads, each of which stands still.
@@ -295,7 +283,7 @@ absl::StatusOr<MemoryAnswers::Process> MemoryAnswers::LookAt(
   ASSIGN_OR_RETURN(const std::vector<VmaFlags> flags, reader_.Read(pid));
   ASSIGN_OR_RETURN(FrozenMappings mappings,
                    FrozenMappings::Of(maps, flags, names_));
-  ASSIGN_OR_RETURN(*smaps, MemoryFile(mappings.smaps));
+  ASSIGN_OR_RETURN(*smaps, MemoryFile("smaps", mappings.smaps));
   Process process;
   ASSIGN_OR_RETURN(process.stacks, StacksOf(pid));
   const std::string path = absl::StrCat("/proc/", pid, "/pagemap");

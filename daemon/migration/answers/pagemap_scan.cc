@@ -11,6 +11,7 @@
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/thread_name.h"
+#include "lib/memory/append_joined.h"
 
 namespace pagelift {
 namespace {
@@ -21,14 +22,6 @@ constexpr PageCount kPart(uint64_t{64} << (20 - kPageShift));
 // More of a reservation of terabytes, in which there is little to be found.
 constexpr uint64_t kMostParts = 4096;
 constexpr size_t kMostThreads = 4;
-
-void Append(std::vector<PageRange>& ranges, PageRange more) {
-  if (!ranges.empty() && ranges.back().limit() == more.first) {
-    ranges.back().count = ranges.back().count + more.count;
-  } else {
-    ranges.push_back(more);
-  }
-}
 
 absl::StatusOr<ScannedPages> ScanPart(int pagemap, PageRange part) {
   ScannedPages found;
@@ -54,8 +47,9 @@ absl::StatusOr<ScannedPages> ScanPart(int pagemap, PageRange part) {
     for (int i = 0; i < count; ++i) {
       const PageRegion& region = regions[static_cast<size_t>(i)];
       if (region.categories == kPageIsZeroPage) continue;
-      Append(region.categories == kPageIsGuard ? found.guards : found.present,
-             PagesOf(region.start, region.limit));
+      AppendJoined(
+          region.categories == kPageIsGuard ? found.guards : found.present,
+          PagesOf(region.start, region.limit));
     }
     scan.start = ScannedTo(scan, regions.data(), static_cast<size_t>(count));
   }
@@ -114,8 +108,8 @@ absl::StatusOr<ScannedPages> ScanPages(int pagemap,
   ScannedPages joined;
   for (const absl::StatusOr<ScannedPages>& part : found) {
     RETURN_IF_ERROR(part.status());
-    for (PageRange pages : part->present) Append(joined.present, pages);
-    for (PageRange pages : part->guards) Append(joined.guards, pages);
+    for (PageRange pages : part->present) AppendJoined(joined.present, pages);
+    for (PageRange pages : part->guards) AppendJoined(joined.guards, pages);
   }
   return joined;
 }

@@ -10,7 +10,6 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -18,6 +17,7 @@
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/unique_fd.h"
+#include "lib/process/mapping_line.h"
 
 namespace pagelift {
 namespace {
@@ -88,27 +88,6 @@ void MakeSamples(Samples& samples) {
   samples.Map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED);
 }
 
-// A line that begins a mapping: its pages, and its name.
-struct Heading {
-  PageRange pages;
-  absl::string_view name;
-};
-
-std::optional<Heading> ParseHeading(absl::string_view line) {
-  const std::vector<absl::string_view> fields =
-      absl::StrSplit(line, absl::MaxSplits(' ', 5));
-  const std::pair<absl::string_view, absl::string_view> addresses =
-      absl::StrSplit(fields[0], '-');
-  uint64_t start = 0;
-  uint64_t limit = 0;
-  if (fields.size() != 6 || !absl::SimpleHexAtoi(addresses.first, &start) ||
-      !absl::SimpleHexAtoi(addresses.second, &limit)) {
-    return std::nullopt;
-  }
-  return Heading{PagesOf(start, limit),
-                 absl::StripLeadingAsciiWhitespace(fields[5])};
-}
-
 }  // namespace
 
 absl::StatusOr<VmaFlagNames> VmaFlagNames::Learn(const VmaFlagReader& reader) {
@@ -119,10 +98,10 @@ absl::StatusOr<VmaFlagNames> VmaFlagNames::Learn(const VmaFlagReader& reader) {
   for (const VmaFlags& vma : all) by_first[vma.pages.first.raw()] = vma;
   ASSIGN_OR_RETURN(const std::string smaps, ReadFile("/proc/self/smaps"));
   VmaFlagNames learned;
-  std::optional<Heading> mapping;
+  std::optional<MappingLine> mapping;
   for (absl::string_view line : absl::StrSplit(smaps, '\n')) {
-    if (std::optional<Heading> heading = ParseHeading(line)) {
-      mapping = heading;
+    if (std::optional<MappingLine> begins = ParseMappingLine(line)) {
+      mapping = begins;
       continue;
     }
     if (!absl::ConsumePrefix(&line, "VmFlags:")) continue;

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,9 +10,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "daemon/migration/receiver/criu_config.h"
+#include "lib/base/memory_file.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
-#include "lib/base/write_all.h"
 
 namespace pagelift {
 namespace {
@@ -78,9 +77,7 @@ absl::Status CriuSwrk::Begin(const CriuRestore& restore) {
   options.set_notify(true);
   if (restore.lazy) options.set_lazy_pages(true);
   if (!config.empty()) {
-    config_.reset(memfd_create("criu-config", MFD_CLOEXEC));
-    if (!config_.valid()) return SysError("memfd_create");
-    RETURN_IF_ERROR(WriteAll(config_.get(), config));
+    ASSIGN_OR_RETURN(config_, MemoryFile("criu-config", config));
     options.set_config_file(
         absl::StrCat("/proc/", getpid(), "/fd/", config_.get()));
   }
