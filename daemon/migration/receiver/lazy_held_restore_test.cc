@@ -185,7 +185,9 @@ TEST_F(LazyHeldRestoreTest, WhenTasksThatHangForEverAreKilledItsSessionEnds) {
   ASSERT_TRUE(Eventually([&keeper] { return keeper.HasExited(); }));
   EXPECT_TRUE(restore_->NothingHasRun());
   EXPECT_THAT(RestoredTasks(Notes()), Not(IsEmpty()));
-  EXPECT_EQ(PlaceInRestorer(RestoredTasks(Notes())), RestorerPlace::kWaiting);
+  EXPECT_TRUE(Eventually([this] {
+    return PlaceInRestorer(RestoredTasks(Notes())) == RestorerPlace::kWaiting;
+  }));
   EXPECT_GT(UserfaultFds(), 0);
   ASSERT_OK(restore_->Abort(Soon()));
   ExpectTheSessionIsReleased();
