@@ -16,11 +16,11 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "daemon/migration/criu/criu_config.h"
 #include "daemon/migration/hosts/hook.h"
 #include "daemon/migration/outgoing/tree_needs.h"
 #include "daemon/migration/parked/complete_pagemaps.h"
 #include "daemon/migration/parked/frozen_tree_proto.h"
-#include "daemon/migration/receiver/criu_config.h"
 #include "daemon/migration/receiver/image_intake.h"
 #include "daemon/migration/wire/shipped_images.h"
 #include "lib/base/log.h"
@@ -146,9 +146,10 @@ absl::Status HostSourceWork::Prepare() {
   ASSIGN_OR_RETURN(const ProcessName root, NameOfProcess(plan_.pid()));
   if (root.start_ticks != plan_.start_ticks()) return NotTheSame();
   // What cannot be said to CRIU there is not to be found out when it stands.
-  RETURN_IF_ERROR(CriuConfig({plan_.restore_options().begin(),
-                              plan_.restore_options().end()})
-                      .status());
+  RETURN_IF_ERROR(
+      CriuConfig(CriuCommand::kRestore, {plan_.restore_options().begin(),
+                                         plan_.restore_options().end()})
+          .status());
   ASSIGN_OR_RETURN(v1::PrepareRequest needs,
                    TreeNeeds(plan_.pid(), plan_.criu()));
   const std::vector<std::string> obstacles =

@@ -10,8 +10,8 @@
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
-#include "daemon/migration/parked/poll_until.h"
 #include "lib/base/monotonic_time.h"
+#include "lib/base/poll_until.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/transport/criu_message.h"

@@ -15,9 +15,9 @@
 #include <optional>
 #include <thread>
 
-#include "daemon/migration/parked/poll_until.h"
 #include "gtest/gtest.h"
 #include "lib/base/monotonic_time.h"
+#include "lib/base/poll_until.h"
 #include "lib/base/testing/soon.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/unique_fd.h"

@@ -6,9 +6,9 @@
 #include <csignal>
 
 #include "absl/strings/str_cat.h"
-#include "daemon/migration/parked/poll_until.h"
 #include "daemon/migration/parked/task_names.h"
 #include "lib/base/monotonic_time.h"
+#include "lib/base/poll_until.h"
 #include "lib/base/status_macros.h"
 
 namespace pagelift {

@@ -11,9 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
-#include "daemon/migration/receiver/criu_config.h"
-#include "daemon/migration/receiver/criu_swrk.h"
+#include "daemon/migration/criu/criu_config.h"
+#include "daemon/migration/criu/criu_rpc.h"
 #include "daemon/migration/receiver/restore_keeper.h"
+#include "daemon/migration/receiver/restore_words.h"
 #include "daemon/migration/receiver/restored_processes.h"
 #include "lib/base/read_file.h"
 #include "lib/base/status_macros.h"
@@ -70,14 +71,16 @@ absl::Status HeldRestore::MakeReady(const std::string& directory,
 absl::StatusOr<HeldRestore> HeldRestore::Start(const std::string& directory,
                                                Options options) {
   ASSIGN_OR_RETURN(HeldRestore restore, Adopt(directory, std::move(options)));
-  RETURN_IF_ERROR(CriuConfig(restore.options_.criu_options).status());
+  RETURN_IF_ERROR(
+      CriuConfig(CriuCommand::kRestore, restore.options_.criu_options)
+          .status());
   const RestoreNotes notes = restore.directory_.Read();
   const bool is_ready = notes.of_this_boot && !notes.begun && !notes.aborted &&
                         restore.directory_.HasKeeper();
   if (!is_ready) RETURN_IF_ERROR(restore.StartKeeper());
   // Of an earlier run, it would explain nothing.
   unlink(restore.LogPath().c_str());
-  CriuRestore what;
+  CriuWork what;
   what.images = restore.options_.images;
   what.work_dir = restore.options_.work_dir;
   what.log_file = kLog;

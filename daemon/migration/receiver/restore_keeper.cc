@@ -21,14 +21,16 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "criu/rpc.pb.h"
-#include "daemon/migration/receiver/criu_swrk.h"
+#include "daemon/migration/criu/criu_rpc.h"
 #include "daemon/migration/receiver/restore_directory.h"
+#include "daemon/migration/receiver/restore_words.h"
 #include "daemon/migration/receiver/restored_processes.h"
 #include "daemon/migration/receiver/restorer_wait.h"
 #include "lib/base/log.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/unique_fd.h"
+#include "lib/process/child_program.h"
 #include "lib/process/descendants.h"
 #include "lib/process/pidfd.h"
 #include "lib/process/process_name.h"
@@ -49,11 +51,10 @@ class Keeper {
         watch_(std::move(watch)) {}
 
   // Waits until it is said what to restore. Nothing: nothing ever will be.
-  absl::StatusOr<std::optional<CriuRestore>> AwaitCommand(
-      const PidFd& criu) const;
+  absl::StatusOr<std::optional<CriuWork>> AwaitCommand(const PidFd& criu) const;
   // Whether criu has restored it, and let it run.
-  absl::StatusOr<bool> Restore(CriuSwrk& criu,
-                               const CriuRestore& restore) const;
+  absl::StatusOr<bool> Restore(CriuRpc& rpc, const PidFd& criu,
+                               const CriuWork& restore) const;
   // At a point at which criu waits: whether it is to go on.
   bool MayGoOn(const criu::RpcNotice& notice, const PidFd& criu) const;
   // When all is restored: returns OK when it is to run.
@@ -90,7 +91,7 @@ absl::Status Keeper::AwaitChange(const PidFd& criu) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::optional<CriuRestore>> Keeper::AwaitCommand(
+absl::StatusOr<std::optional<CriuWork>> Keeper::AwaitCommand(
     const PidFd& criu) const {
   while (!IsRemoved()) {
     const RestoreNotes notes = directory_.Read();
@@ -98,12 +99,12 @@ absl::StatusOr<std::optional<CriuRestore>> Keeper::AwaitCommand(
     if (notes.begun) {
       ASSIGN_OR_RETURN(const std::vector<std::string> words,
                        directory_.ReadBegun());
-      ASSIGN_OR_RETURN(CriuRestore restore, FromWords(words));
-      return std::optional<CriuRestore>(std::move(restore));
+      ASSIGN_OR_RETURN(CriuWork restore, FromWords(words));
+      return std::optional<CriuWork>(std::move(restore));
     }
     RETURN_IF_ERROR(AwaitChange(criu));
   }
-  return std::optional<CriuRestore>();
+  return std::optional<CriuWork>();
 }
 
 absl::Status Keeper::AwaitWord(const PidFd& criu) const {
@@ -144,11 +145,11 @@ bool Keeper::MayGoOn(const criu::RpcNotice& notice, const PidFd& criu) const {
   return status.ok();
 }
 
-absl::StatusOr<bool> Keeper::Restore(CriuSwrk& criu,
-                                     const CriuRestore& restore) const {
-  RETURN_IF_ERROR(criu.Begin(restore));
+absl::StatusOr<bool> Keeper::Restore(CriuRpc& rpc, const PidFd& criu,
+                                     const CriuWork& restore) const {
+  RETURN_IF_ERROR(rpc.Begin(restore));
   while (true) {
-    const absl::StatusOr<criu::RpcResponse> said = criu.Next();
+    const absl::StatusOr<criu::RpcResponse> said = rpc.Next(criu);
     if (absl::IsUnavailable(said.status())) return false;
     RETURN_IF_ERROR(said.status());
     if (said->kind() != criu::RPC_NOTIFY) {
@@ -156,8 +157,7 @@ absl::StatusOr<bool> Keeper::Restore(CriuSwrk& criu,
       return said->success();
     }
     // It may have ended, which is what we hear next.
-    criu.Answer(MayGoOn(said->notice(), criu.program().process()))
-        .IgnoreError();
+    rpc.Answer(MayGoOn(said->notice(), criu)).IgnoreError();
   }
 }
 
@@ -200,23 +200,28 @@ absl::Status Keeper::Run(RestoreDirectory directory, const std::string& criu) {
                         IN_MOVED_TO) < 0) {
     return SysError("inotify");
   }
-  ASSIGN_OR_RETURN(CriuSwrk swrk, CriuSwrk::Start(criu));
-  const PidFd& process = swrk.program().process();
+  ASSIGN_OR_RETURN(CriuRpc::Pair pair, CriuRpc::Make());
+  ProgramStart start;
+  start.argv = {criu};
+  ASSIGN_OR_RETURN(ChildProgram program,
+                   CriuRpc::StartCriu(std::move(start), pair.for_criu));
+  pair.for_criu.reset();
+  const PidFd& process = program.process();
   const Keeper keeper(std::move(directory), std::move(gate), std::move(watch));
-  std::optional<CriuRestore> what;
+  std::optional<CriuWork> what;
   bool succeeded = false;
   const auto restore = [&]() -> absl::Status {
     RETURN_IF_ERROR(keeper.directory_.NoteCriu(
         NameOfProcess(process.pid()).value_or(ProcessName())));
     ASSIGN_OR_RETURN(what, keeper.AwaitCommand(process));
     if (!what.has_value()) return absl::CancelledError("");
-    ASSIGN_OR_RETURN(succeeded, keeper.Restore(swrk, *what));
+    ASSIGN_OR_RETURN(succeeded, keeper.Restore(pair.rpc, process, *what));
     return absl::OkStatus();
   };
   const absl::Status status = restore();
   // Otherwise it ends by itself.
   if (!status.ok()) (void)process.Kill();
-  ASSIGN_OR_RETURN(int exit_code, swrk.program().Wait());
+  ASSIGN_OR_RETURN(int exit_code, program.Wait());
   if (absl::IsCancelled(status)) return absl::OkStatus();
   if (exit_code == 0 && !succeeded) exit_code = 1;
   if (exit_code != 0) keeper.Bury();

@@ -1,5 +1,5 @@
-#ifndef PAGELIFT_DAEMON_MIGRATION_PARKED_POLL_UNTIL_H_
-#define PAGELIFT_DAEMON_MIGRATION_PARKED_POLL_UNTIL_H_
+#ifndef PAGELIFT_LIB_BASE_POLL_UNTIL_H_
+#define PAGELIFT_LIB_BASE_POLL_UNTIL_H_
 
 #include <poll.h>
 
@@ -17,4 +17,4 @@ bool PollUntil(int fd, short events, absl::Duration deadline);
 
 }  // namespace pagelift
 
-#endif  // PAGELIFT_DAEMON_MIGRATION_PARKED_POLL_UNTIL_H_
+#endif  // PAGELIFT_LIB_BASE_POLL_UNTIL_H_

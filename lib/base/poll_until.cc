@@ -1,4 +1,4 @@
-#include "daemon/migration/parked/poll_until.h"
+#include "lib/base/poll_until.h"
 
 #include <algorithm>
 #include <cerrno>
