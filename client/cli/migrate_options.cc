@@ -45,12 +45,14 @@ void AddCriuOptions(MigrateOptions* options, CommandLine* line) {
   line->Add(
       {"file-locks", 0, "", "with file locks", Both(options, "--file-locks")});
   line->Add({"dump-option", 0, "OPTION",
-             "passed on to criu dump; may be given several times",
+             "passed on to criu's dump, by its long name; may be given several "
+             "times",
              &options->dump_options});
-  line->Add({"restore-option", 0, "OPTION",
-             "passed on to criu restore at the destination; may be given "
-             "several times",
-             &options->restore_options});
+  line->Add(
+      {"restore-option", 0, "OPTION",
+       "passed on to criu's restore at the destination, by its long name; "
+       "may be given several times",
+       &options->restore_options});
 }
 
 // What is wrong with them together; empty: nothing.

@@ -15,7 +15,6 @@ enum Command : uint16_t {
   kAddWithFlags = 6,
   kGet = 7,
   kClose = 0x1023,
-  kForceClose = 0x1024,
 };
 constexpr int kFlagsShift = 16;
 constexpr uint32_t kPresent = 4;  // Of the flags: contents follow.
@@ -89,12 +88,6 @@ CriuMessage EncodeCriuGet(const CriuPages& pages) {
 CriuMessage EncodeCriuClose() {
   CriuFields fields;
   fields.command = kClose;
-  return EncodeCriuFields(fields);
-}
-
-CriuMessage EncodeCriuForceClose() {
-  CriuFields fields;
-  fields.command = kForceClose;
   return EncodeCriuFields(fields);
 }
 

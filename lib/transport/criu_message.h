@@ -50,9 +50,6 @@ struct CriuPages {
 CriuMessage EncodeCriuGet(const CriuPages& pages);
 // "I need no more."
 CriuMessage EncodeCriuClose();
-// The same to a server that did not accept the connection but was given it: it
-// ends once it has answered, without waiting for the end of the connection.
-CriuMessage EncodeCriuForceClose();
 
 // The pages that follow this header. kInvalidArgument if it does not announce
 // at least one whole page of a task below 2^57 bytes.

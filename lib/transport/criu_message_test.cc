@@ -39,7 +39,6 @@ TEST(CriuMessageTest, AGetNamesTaskAddressAndPages) {
 
 TEST(CriuMessageTest, CloseHasNoOperands) {
   EXPECT_EQ(EncodeCriuClose(), FromBytes({0x23, 0x10}));
-  EXPECT_EQ(EncodeCriuForceClose(), FromBytes({0x24, 0x10}));
 }
 
 TEST(CriuMessageTest, ReadsAReply) {

@@ -73,36 +73,6 @@ std::string ShortStringAt(pid_t tid, uint64_t address) {
   return length < sizeof(bytes) ? std::string(bytes, length) : "";
 }
 
-// The pages of the stack pointers of all threads, each of which stands still.
-absl::StatusOr<std::vector<PageRange>> StacksOf(pid_t pid) {
-  std::vector<PageRange> stacks;
-  std::error_code error;
-  std::filesystem::directory_iterator thread(
-      absl::StrCat("/proc/", pid, "/task"), error);
-  for (; !error && thread != std::filesystem::directory_iterator();
-       thread.increment(error)) {
-    ASSIGN_OR_RETURN(
-        const std::string text,
-        ReadFile(absl::StrCat(thread->path().string(), "/syscall")));
-    // "NR ARGUMENTS SP PC", or "-1 SP PC"; "running" has neither.
-    const std::vector<absl::string_view> words =
-        absl::StrSplit(absl::StripSuffix(text, "\n"), ' ');
-    uint64_t address = 0;
-    if (words.size() < 3 ||
-        !absl::SimpleHexAtoi(words[words.size() - 2], &address)) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the stack of a thread of process ", pid,
-                       " is not known: ", words[0]));
-    }
-    stacks.push_back({PageContaining(address), PageCount(1)});
-  }
-  if (error) return SysErrorOf(error.value(), "list threads of ", pid);
-  std::sort(stacks.begin(), stacks.end(),
-            [](PageRange a, PageRange b) { return a.first < b.first; });
-  stacks.erase(std::unique(stacks.begin(), stacks.end()), stacks.end());
-  return stacks;
-}
-
 // What a scan is for.
 enum class Asked { kPages, kGuards, kOther };
 
@@ -247,10 +217,12 @@ void MemoryAnswers::Run(const AskedCalls& calls) {
                                               ? AnswerOpen(calls, *call)
                                               : AnswerScan(calls, *call);
     if (!answered.ok()) {
-      LOG(Warning) << "criu looks at memory itself: "
-                   << answered.status().message();
+      calls.Fail(*call, EOPNOTSUPP);
+      absl::MutexLock lock(&mu_);
+      refused_.Update(answered.status());
+    } else if (!*answered) {
+      calls.Continue(*call);
     }
-    if (!answered.ok() || !*answered) calls.Continue(*call);
   }
 }
 
@@ -260,7 +232,9 @@ absl::StatusOr<bool> MemoryAnswers::AnswerOpen(const AskedCalls& calls,
   if (path != "smaps" && !absl::StrContains(path, "/smaps")) return false;
   const std::optional<ProcFile> file = ParseProcPath(
       absl::StrCat(PathOfDescriptor(call.tid, call.arguments[0]), "/", path));
-  if (!file.has_value() || file->name != "smaps") return false;
+  if (!file.has_value() || file->name != "smaps" || file->pid == call.tid) {
+    return false;
+  }
   UniqueFd smaps;
   ASSIGN_OR_RETURN(Process process, LookAt(file->pid, &smaps));
   // What was read under this number is of who is still frozen.
@@ -285,7 +259,6 @@ absl::StatusOr<MemoryAnswers::Process> MemoryAnswers::LookAt(
                    FrozenMappings::Of(maps, flags, names_));
   ASSIGN_OR_RETURN(*smaps, MemoryFile("smaps", mappings.smaps));
   Process process;
-  ASSIGN_OR_RETURN(process.stacks, StacksOf(pid));
   const std::string path = absl::StrCat("/proc/", pid, "/pagemap");
   process.pagemap.reset(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!process.pagemap.valid()) return SysError("open ", path);
@@ -311,15 +284,29 @@ absl::StatusOr<bool> MemoryAnswers::AnswerScan(const AskedCalls& calls,
   const std::optional<ProcFile> file =
       ParseProcPath(PathOfDescriptor(call.tid, call.arguments[0]));
   if (!file.has_value() || file->name != "pagemap") return false;
+  // Of itself it finds out what the kernel can do.
+  if (file->pid == call.tid) return false;
   Process* const process = Find(file->pid);
-  if (process == nullptr) return false;
+  if (process == nullptr) {
+    return absl::NotFoundError(
+        absl::StrCat("criu asks for pages of process ", file->pid,
+                     ", and has not asked for its mappings"));
+  }
   PagemapScan scan;
   RETURN_IF_ERROR(
       ReadMemoryOf(call.tid, call.arguments[2], &scan, sizeof(scan)));
   const Asked asked = WhatIsAsked(scan);
-  // It then finds for itself what there is.
-  if (asked == Asked::kOther) return false;
-  // Only what has to be known now is waited for.
+  if (asked == Asked::kOther) {
+    return absl::UnimplementedError(
+        absl::StrCat("criu asks for pages of process ", file->pid,
+                     " in a way that is not known"));
+  }
+  if (asked == Asked::kPages) {
+    absl::MutexLock lock(&mu_);
+    process->was_asked_of = true;
+  }
+  // All that it is told of in lazy memory. Only what has to be known now is
+  // waited for.
   absl::Span<const PageRange> guards;
   if (asked == Asked::kGuards && process->maybe_guarded) {
     const absl::StatusOr<ScannedPages>& found = process->found.get();
@@ -336,20 +323,8 @@ absl::StatusOr<bool> MemoryAnswers::AnswerScan(const AskedCalls& calls,
       error = answer.Ask(answer.limit());
     } else if (answer.at() < lazy->first) {
       error = answer.Ask(lazy->first);
-    } else if (asked == Asked::kGuards) {
-      answer.Tell(lazy->limit(), guards);
     } else {
-      const auto stack = std::find_if(
-          process->stacks.begin(), process->stacks.end(), [&](PageRange page) {
-            return answer.at() < page.limit() && lazy->Contains(page);
-          });
-      if (stack == process->stacks.end()) {
-        answer.Tell(lazy->limit(), {});
-      } else if (answer.at() < stack->first) {
-        answer.Tell(stack->first, {});
-      } else {
-        error = answer.Ask(stack->limit());
-      }
+      answer.Tell(lazy->limit(), guards);
     }
     if (error != 0) {
       calls.Fail(call, error);
@@ -362,11 +337,28 @@ absl::StatusOr<bool> MemoryAnswers::AnswerScan(const AskedCalls& calls,
   return true;
 }
 
+absl::Status MemoryAnswers::Refused() {
+  absl::MutexLock lock(&mu_);
+  return refused_;
+}
+
+absl::Status MemoryAnswers::CheckAllAnswered() {
+  absl::MutexLock lock(&mu_);
+  RETURN_IF_ERROR(refused_);
+  for (const auto& [pid, process] : processes_) {
+    if (process.lazy.empty() || process.was_asked_of) continue;
+    return absl::UnimplementedError(
+        absl::StrCat("criu has not asked for the pages of process ", pid,
+                     " by PAGEMAP_SCAN; those from 4.1 on do"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<PageRange>> MemoryAnswers::LazyPagesOf(pid_t pid) {
   Process* const process = Find(pid);
   if (process == nullptr) {
     return absl::NotFoundError(
-        absl::StrCat("process ", pid, " was left to CRIU"));
+        absl::StrCat("process ", pid, " was not dumped"));
   }
   const absl::StatusOr<ScannedPages>& found = process->found.get();
   RETURN_IF_ERROR(found.status());

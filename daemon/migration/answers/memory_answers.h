@@ -30,13 +30,13 @@ namespace pagelift {
 // It asks by two system calls, which its filter hands to us. It opens
 // /proc/PID/smaps, and reads the flags of mappings there: what it is given has
 // these and nothing else. It scans /proc/PID/pagemap for pages: it is told of
-// none in lazy memory except where a thread has its stack pointer, which it
-// dumps itself. All else it learns from the kernel as ever. Its images then
-// lack the lazy pages; which there are is found here meanwhile, for
+// none in lazy memory. All else it learns from the kernel as ever. Its images
+// then lack the lazy pages; which there are is found here meanwhile, for
 // CompletePagemaps().
 //
-// A process of which we do not know all that is needed is left to CRIU. So is
-// all that it asks in a way that we do not know.
+// What it asks of memory in a way that we do not know, or of a process of which
+// we do not know all that is needed, fails, and so does its dump: it would
+// write all the pages that it is not to see.
 //
 // Thread-safe. Of one dump.
 class MemoryAnswers {
@@ -52,23 +52,29 @@ class MemoryAnswers {
   // this object ends. To be called once.
   void Start(UniqueFd listener);
 
+  // Why something that it asked was refused; OK: nothing was.
+  absl::Status Refused();
+  // OK if CRIU, when it has dumped, has asked for the pages of each process
+  // that has lazy memory, and nothing was refused.
+  absl::Status CheckAllAnswered();
+
   // The lazy pages of a process of the parked tree that CRIU was not told of.
-  // kNotFound: it was left to CRIU.
+  // kNotFound: it was not dumped.
   absl::StatusOr<std::vector<PageRange>> LazyPagesOf(pid_t pid);
 
  private:
   struct Process {
     UniqueFd pagemap;
-    std::vector<PageRange> lazy;    // The mappings.
-    std::vector<PageRange> stacks;  // The pages where threads are.
-    bool maybe_guarded = false;     // Of lazy memory.
+    std::vector<PageRange> lazy;  // The mappings.
+    bool maybe_guarded = false;   // Of lazy memory.
+    bool was_asked_of = false;    // Its pages.
     std::shared_future<absl::StatusOr<ScannedPages>> found;
   };
 
   MemoryAnswers(VmaFlagReader reader, VmaFlagNames names, UniqueFd stop);
   void Run(const AskedCalls& calls);
   // Whether it is answered; otherwise the kernel is to do it. An error says why
-  // a process is left to CRIU.
+  // it fails.
   absl::StatusOr<bool> AnswerOpen(const AskedCalls& calls,
                                   const AskedCall& call);
   absl::StatusOr<bool> AnswerScan(const AskedCalls& calls,
@@ -80,8 +86,10 @@ class MemoryAnswers {
   const VmaFlagNames names_;
   const UniqueFd stop_;
   absl::Mutex mu_;
-  // Nothing of one changes once it is there, and none is taken away.
+  // None is taken away, and nothing else than the mark that it was asked of is
+  // changed.
   std::map<pid_t, Process> processes_ ABSL_GUARDED_BY(mu_);
+  absl::Status refused_ ABSL_GUARDED_BY(mu_);  // The first.
   std::optional<std::thread> thread_;
 };
 

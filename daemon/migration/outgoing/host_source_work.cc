@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -145,7 +146,10 @@ absl::Status HostSourceWork::Pause(absl::Duration time) {
 absl::Status HostSourceWork::Prepare() {
   ASSIGN_OR_RETURN(const ProcessName root, NameOfProcess(plan_.pid()));
   if (root.start_ticks != plan_.start_ticks()) return NotTheSame();
-  // What cannot be said to CRIU there is not to be found out when it stands.
+  // What cannot be said to CRIU is not to be found out when it stands.
+  RETURN_IF_ERROR(CriuConfig(CriuCommand::kDump, {plan_.criu_options().begin(),
+                                                  plan_.criu_options().end()})
+                      .status());
   RETURN_IF_ERROR(
       CriuConfig(CriuCommand::kRestore, {plan_.restore_options().begin(),
                                          plan_.restore_options().end()})
@@ -159,15 +163,20 @@ absl::Status HostSourceWork::Prepare() {
   }
   RETURN_IF_ERROR(StartServing());
   // While the destination looks, too.
-  std::thread prepare_answers([this] { PrepareAnswers(); });
-  const absl::Status prepared =
+  absl::Status ready;
+  std::thread prepare_dump([this, &ready] {
+    NameThisThread("pl-dump");
+    PrepareAnswers();
+    ready = StartDump();
+  });
+  absl::Status prepared =
       client_.Prepare(std::move(needs), Patience()).status();
-  prepare_answers.join();
+  prepare_dump.join();
+  prepared.Update(ready);
   return prepared;
 }
 
 void HostSourceWork::PrepareAnswers() {
-  NameThisThread("pl-answers");
   absl::StatusOr<std::unique_ptr<MemoryAnswers>> answers =
       MemoryAnswers::Prepare();
   if (answers.ok()) {
@@ -200,13 +209,10 @@ absl::Status HostSourceWork::StartServing() {
   return absl::OkStatus();
 }
 
-absl::Status HostSourceWork::Park() {
+absl::Status HostSourceWork::StartDump() {
   if (mkdir(place_.images().c_str(), 0700) != 0) {
     return SysError("make ", place_.images());
   }
-  // It may have ended while we asked.
-  ASSIGN_OR_RETURN(const ProcessName root, NameOfProcess(plan_.pid()));
-  if (root.start_ticks != plan_.start_ticks()) return NotTheSame();
   ASSIGN_OR_RETURN(CriuLeash::Pair pair, CriuLeash::Make());
   leash_.emplace(std::move(pair.leash));
   note_.set_leash(leash_->fd());
@@ -218,12 +224,32 @@ absl::Status HostSourceWork::Park() {
                                       {plan_.criu_options().begin(),
                                        plan_.criu_options().end()},
                                       answers_.get()},
-                                     std::move(pair.for_criu)));
+                                     *leash_, std::move(pair.for_criu)));
   dump_.emplace(std::move(dump));
   *note_.mutable_criu() = ToProto(dump_->criu());
   RETURN_IF_ERROR(Note());
-  RETURN_IF_ERROR(
-      dump_->WaitUntilParked(*leash_, kParkPatience, cancel_.get()));
+  return dump_->WaitUntilReady(*leash_, kParkPatience, cancel_.get());
+}
+
+absl::Status HostSourceWork::WaitUntilParked() {
+  absl::Status parked =
+      dump_->WaitUntilParked(*leash_, kParkPatience, cancel_.get());
+  if (!absl::IsUnimplemented(parked)) return parked;
+  LOG(Warning) << "criu looks at memory itself, which takes longer: "
+               << parked.message();
+  answers_.reset();
+  std::error_code error;
+  std::filesystem::remove_all(place_.images(), error);
+  if (error) return SysErrorOf(error.value(), "remove ", place_.images());
+  RETURN_IF_ERROR(StartDump());
+  return dump_->WaitUntilParked(*leash_, kParkPatience, cancel_.get());
+}
+
+absl::Status HostSourceWork::Park() {
+  // It may have ended while we asked.
+  ASSIGN_OR_RETURN(const ProcessName root, NameOfProcess(plan_.pid()));
+  if (root.start_ticks != plan_.start_ticks()) return NotTheSame();
+  RETURN_IF_ERROR(WaitUntilParked());
   ASSIGN_OR_RETURN(FrozenTree tree,
                    FrozenTree::Open(place_.images(), plan_.pid()));
   tree_ = std::make_shared<FrozenTree>(std::move(tree));
@@ -233,7 +259,7 @@ absl::Status HostSourceWork::Park() {
   if (!has_root) return NotTheSame();
   *note_.mutable_tasks() = ToProto(*tree_);
   RETURN_IF_ERROR(Note());
-  if (answers_ != nullptr) {
+  if (dump_->answered()) {
     RETURN_IF_ERROR(CompletePagemaps(place_.images(), *tree_, *answers_));
   }
   return OpenImages();
@@ -312,7 +338,7 @@ absl::StatusOr<bool> HostSourceWork::IsDrained() {
 absl::Status HostSourceWork::EndTree() {
   if (leash_.has_value() && dump_.has_value()) {
     // CRIU does more than kill: it takes away what it has made for the dump.
-    const absl::Status told = leash_->Finish(kFinishPatience);
+    const absl::Status told = leash_->Finish(dump_->process(), kFinishPatience);
     if (told.ok()) {
       dump_->WaitUntilEnded(kFinishPatience).status().IgnoreError();
     } else {
@@ -375,27 +401,15 @@ absl::Status HostSourceWork::AwaitDrained() {
   }
 }
 
-bool HostSourceWork::KeepsConnections() const {
-  const auto& options = plan_.criu_options();
-  return std::find(options.begin(), options.end(), "--tcp-established") !=
-         options.end();
-}
-
 absl::Status HostSourceWork::LetGo() {
   if (dump_.has_value() && leash_.has_value()) {
-    // Before its sockets work again it would take them for broken.
-    if (tree_ != nullptr && KeepsConnections()) {
-      note_.set_fenced(true);
-      RETURN_IF_ERROR(Note());
-      const absl::Status fenced = tree_->Fence();
-      if (!fenced.ok()) LOG(Error) << fenced.message();
-    }
     dump_->Abandon(*leash_);
     dump_.reset();
   }
   if (leash_.has_value()) leash_->Reset();
   leash_.reset();
   if (note_.fenced() && tree_ != nullptr) {
+    // CRIU has done that, unless it was killed.
     const absl::Status repaired = tree_->EndRepairOfSockets();
     if (!repaired.ok()) LOG(Error) << repaired.message();
     // Before it runs again, whether or not this works.

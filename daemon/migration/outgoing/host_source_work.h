@@ -67,10 +67,12 @@ class HostSourceWork : public SourceWork {
   absl::Status SpoolAll();
   absl::Status AwaitDrained();
   absl::Status LetGo();
-  bool KeepsConnections() const;
 
   // What spares CRIU looking at memory, if it can be had.
   void PrepareAnswers();
+  // A criu that has done all that it can do while the tree runs.
+  absl::Status StartDump();
+  absl::Status WaitUntilParked();
   // What a dead worker has left.
   absl::Status Adopt();
   absl::Status Note();

@@ -39,11 +39,9 @@ absl::Status CompleteOne(const std::string& images, int32_t image_pid,
 absl::Status CompletePagemaps(const std::string& images, const FrozenTree& tree,
                               MemoryAnswers& answers) {
   for (const FrozenTask& task : tree.tasks()) {
-    const absl::StatusOr<std::vector<PageRange>> lazy =
-        answers.LazyPagesOf(task.name().process.pid);
-    if (absl::IsNotFound(lazy.status())) continue;
-    RETURN_IF_ERROR(lazy.status());
-    RETURN_IF_ERROR(CompleteOne(images, task.name().image_pid, *lazy));
+    ASSIGN_OR_RETURN(const std::vector<PageRange> lazy,
+                     answers.LazyPagesOf(task.name().process.pid));
+    RETURN_IF_ERROR(CompleteOne(images, task.name().image_pid, lazy));
   }
   return absl::OkStatus();
 }

@@ -6,19 +6,20 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "daemon/migration/criu/criu_rpc.h"
 #include "lib/base/unique_fd.h"
+#include "lib/process/pidfd.h"
 
 namespace pagelift {
 
-// Our end of the only connection of a `criu dump --lazy-pages --ps-socket N`:
-// what becomes of it decides what CRIU does with the tree that it has frozen.
+// Our end of the socket of a criu that has dumped a tree, and now waits in its
+// `post-dump`: what becomes of it decides what CRIU does with the tree that it
+// has frozen.
 //
-//   reset                CRIU lets the tree go on
-//   told to finish       CRIU kills the tree; nothing that comes later matters
-//   closed in order      the same, therefore we never do
+//   told to go on        CRIU kills the tree; nothing that comes later matters
+//   anything else        CRIU lets the tree go on, and its connections work
 //
-// The socket lingers for 0 seconds from before it is connected, and always
-// will: if its last holder dies at whatever instant, it is reset. A worker that
+// If its last holder dies at whatever instant, the tree goes on. A worker that
 // dies is not the last holder, since a guard shares its descriptors; the next
 // one adopts the number, and may repeat what was begun. Dropping this object
 // therefore leaves the connection as it is.
@@ -27,38 +28,40 @@ namespace pagelift {
 class CriuLeash {
  public:
   struct Pair;
-  // Nobody else is connected to either end, or can be.
+  // Nobody else has either end, or can have.
   static absl::StatusOr<Pair> Make();
 
   // Takes over what a dead worker had. kNotFound if it is no leash: it has been
-  // reset, or has finished.
+  // given up, or has finished.
   static absl::StatusOr<CriuLeash> Adopt(int fd);
 
   CriuLeash(CriuLeash&& other) = default;
-  ~CriuLeash() { (void)fd_.release(); }
+  ~CriuLeash() { (void)rpc_.Release().release(); }
 
-  int fd() const { return fd_.get(); }  // -1: it is used up.
+  int fd() const { return rpc_.fd(); }  // -1: it is used up.
+  // To have it dump; see ParkedDump.
+  CriuRpc& rpc() { return rpc_; }
 
   // The tree goes on, whoever else holds the descriptor. If CRIU is still
-  // dumping it goes on when that is done. After Finish() was tried this may
-  // come too late.
+  // dumping it goes on when that has come to where CRIU asks. After Finish()
+  // was tried this may come too late.
   void Reset();
 
-  // Tells CRIU that no page is needed any more, and returns when it has
-  // answered and ended the connection: it then kills the tree. From the moment
-  // the message is sent that cannot be stopped. The answer is looked at, and
-  // stays in the socket: a worker that does this again after another one has
-  // died in its midst finds it, and does not ask twice.
+  // Tells a CRIU that waits in its `post-dump` to go on, and returns when it
+  // has answered: it has killed the tree. From the moment the message is sent
+  // that cannot be stopped. May be repeated by a worker after another one that
+  // has died in its midst.
   //
   // After an error it may have killed the tree or not: whoever wants it dead
-  // kills its tasks. kUnavailable: CRIU has gone without an answer.
-  // kDeadlineExceeded: it has not answered yet, and the leash is still there.
-  absl::Status Finish(absl::Duration patience);
+  // kills its tasks. kUnavailable: CRIU has gone without an answer, or another
+  // worker has heard it. kDeadlineExceeded: it has not answered yet, and the
+  // leash is still there.
+  absl::Status Finish(const PidFd& criu, absl::Duration patience);
 
  private:
-  explicit CriuLeash(UniqueFd fd) : fd_(std::move(fd)) {}
+  explicit CriuLeash(CriuRpc rpc) : rpc_(std::move(rpc)) {}
 
-  UniqueFd fd_;
+  CriuRpc rpc_;
 };
 
 struct CriuLeash::Pair {

@@ -2,21 +2,22 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstddef>
 
 #include "absl/strings/str_cat.h"
-#include "absl/types/span.h"
+#include "criu/rpc.pb.h"
+#include "daemon/migration/criu/criu_config.h"
+#include "daemon/migration/criu/criu_rpc.h"
 #include "daemon/migration/parked/dump_advice.h"
 #include "lib/base/log.h"
 #include "lib/base/monotonic_time.h"
 #include "lib/base/poll_until.h"
+#include "lib/base/read_file.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/process/child_program.h"
@@ -25,60 +26,36 @@
 namespace pagelift {
 namespace {
 
-// Options with which the tree would go on or not be parked, or we would not
-// hear of it. The rest is the user's own affair.
-constexpr absl::string_view kRefused[] = {"--address",
-                                          "--daemon",
-                                          "--leave-running",
-                                          "--leave-stopped",
-                                          "--pidfile",
-                                          "--page-server",
-                                          "--port",
-                                          "--ps-socket",
-                                          "--images-dir",
-                                          "--log-file",
-                                          "--status-fd",
-                                          "--tls",
-                                          "--tree",
-                                          "--work-dir",
-                                          "-D",
-                                          "-R",
-                                          "-W",
-                                          "-d",
-                                          "-o",
-                                          "-s",
-                                          "-t"};
+// See criu(8).
+constexpr int kAll = 4;
+constexpr int kWarnings = 2;
 
-absl::Status CheckOptions(const std::vector<std::string>& options) {
-  for (const std::string& option : options) {
-    const absl::string_view name =
-        absl::string_view(option).substr(0, option.find('='));
-    for (absl::string_view refused : kRefused) {
-      if (name == refused) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("a migration cannot give ", option, " to criu dump"));
-      }
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status PipeTo(UniqueFd* read_end, UniqueFd* write_end) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return SysError("pipe");
-  read_end->reset(ends[0]);
-  write_end->reset(ends[1]);
-  return absl::OkStatus();
-}
+// The points at which CRIU asks: when it has not yet looked at the tree, and
+// when it has dumped it.
+constexpr char kReady[] = "pre-dump";
+constexpr char kDumped[] = "post-dump";
 
 // Without its filter if it cannot be had, as where we are in a container whose
-// own filter asks somebody already: it takes longer then.
-absl::StatusOr<ChildProgram> StartAnswered(ProgramStart& start) {
-  absl::StatusOr<ChildProgram> criu = ChildProgram::Start(start);
+// own filter asks somebody already.
+absl::StatusOr<ChildProgram> StartAnswered(ProgramStart& start,
+                                           const UniqueFd& for_criu) {
+  absl::StatusOr<ChildProgram> criu = CriuRpc::StartCriu(start, for_criu);
   if (criu.ok() || start.filter.empty()) return criu;
   LOG(Warning) << "criu looks at memory itself: " << criu.status().message();
   start.filter.clear();
-  return ChildProgram::Start(start);
+  return CriuRpc::StartCriu(start, for_criu);
+}
+
+// What `criu dump --lazy-pages` serves its pages to when it has been told to go
+// on or not: somebody who has gone already. It asks for none then, and that is
+// the end it was told.
+absl::StatusOr<UniqueFd> NobodyToServe() {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    return SysError("socketpair");
+  }
+  const UniqueFd gone(ends[0]);
+  return UniqueFd(ends[1]);
 }
 
 }  // namespace
@@ -87,31 +64,40 @@ ParkedDump::ParkedDump(std::string images, ProcessName name, PidFd process)
     : images_(std::move(images)), name_(name), process_(std::move(process)) {}
 
 absl::StatusOr<ParkedDump> ParkedDump::Start(const DumpPlan& plan,
+                                             CriuLeash& leash,
                                              UniqueFd for_criu) {
-  RETURN_IF_ERROR(CheckOptions(plan.options));
-  UniqueFd status_read;
-  UniqueFd status_write;
-  RETURN_IF_ERROR(PipeTo(&status_read, &status_write));
+  CriuWork work;
+  work.kind = criu::RPC_DUMP;
+  work.images = plan.images;
+  work.work_dir = plan.images;
+  work.log_file = kLog;
+  work.log_level = plan.says_all ? kAll : kWarnings;
+  work.root = plan.root;
+  work.options = plan.options;
+  // Before anything is started for it.
+  RETURN_IF_ERROR(CriuConfig(CriuCommand::kDump, plan.options).status());
+  ASSIGN_OR_RETURN(const UniqueFd nobody, NobodyToServe());
   ProgramStart start;
-  start.argv = {plan.criu,     "dump",
-                "-t",          absl::StrCat(plan.root),
-                "-D",          plan.images,
-                "-v4",         "-o",
-                kLog,          "--lazy-pages",
-                "--ps-socket", absl::StrCat(for_criu.get()),
-                "--status-fd", absl::StrCat(status_write.get())};
-  start.argv.insert(start.argv.end(), plan.options.begin(), plan.options.end());
-  start.keep = {for_criu.get(), status_write.get()};
+  start.argv = {plan.criu};
+  start.keep = {nobody.get()};
   start.output = absl::StrCat(plan.images, "/", kOutput);
   start.own_session = true;
   if (plan.answers != nullptr) start.filter = MemoryAnswers::Filter();
-  ASSIGN_OR_RETURN(ChildProgram criu, StartAnswered(start));
-  if (!start.filter.empty()) plan.answers->Start(criu.TakeListener());
+  ASSIGN_OR_RETURN(ChildProgram criu, StartAnswered(start, for_criu));
+  for_criu.reset();
+  const bool answered = !start.filter.empty();
+  if (answered) plan.answers->Start(criu.TakeListener());
   // A child of ours that we have not waited for has its name.
   ASSIGN_OR_RETURN(const ProcessName name, NameOfProcess(criu.pid()));
   ASSIGN_OR_RETURN(PidFd process, OpenProcess(name));
   ParkedDump dump(plan.images, name, std::move(process));
-  dump.status_ = std::move(status_read);
+  if (answered) {
+    dump.answers_ = plan.answers;
+  } else {
+    work.lazy = true;
+    work.config = absl::StrCat("ps-socket ", nobody.get(), "\n");
+  }
+  RETURN_IF_ERROR(leash.rpc().Begin(work));
   return dump;
 }
 
@@ -121,30 +107,52 @@ absl::StatusOr<ParkedDump> ParkedDump::Adopt(const std::string& images,
   return ParkedDump(images, criu, std::move(process));
 }
 
+absl::Status ParkedDump::WaitUntilReady(CriuLeash& leash,
+                                        absl::Duration patience, int cancel) {
+  return AbandonUnless(GoOnTo(kReady, leash, MonotonicNow() + patience, cancel),
+                       leash);
+}
+
 absl::Status ParkedDump::WaitUntilParked(CriuLeash& leash,
                                          absl::Duration patience, int cancel) {
-  absl::Status parked = Parked(MonotonicNow() + patience, cancel);
-  if (!parked.ok()) Abandon(leash);
-  return parked;
-}
-
-absl::Status ParkedDump::Parked(absl::Duration deadline, int cancel) {
-  CHECK(status_.valid());
-  std::array<pollfd, 3> fds = {{{status_.get(), POLLIN, 0},
-                                {process_.fd(), POLLIN, 0},
-                                {cancel, POLLIN, 0}}};
-  if (!PollUntil(absl::MakeSpan(fds), deadline)) {
-    return absl::DeadlineExceededError(
-        absl::StrCat("criu dump has not frozen the processes in time: see ",
-                     images_, "/", kLog));
+  absl::Status parked =
+      GoOnTo(kDumped, leash, MonotonicNow() + patience, cancel);
+  if (answers_ != nullptr) {
+    absl::Status refused;
+    if (parked.ok()) refused = answers_->CheckAllAnswered();
+    if (absl::IsFailedPrecondition(parked)) refused = answers_->Refused();
+    if (!refused.ok()) parked = absl::UnimplementedError(refused.message());
   }
-  if (fds[2].revents != 0) return absl::CancelledError("criu dump");
-  std::byte byte;
-  if (read(status_.get(), &byte, 1) == 1) return absl::OkStatus();
-  return WhyItEnded();
+  return AbandonUnless(std::move(parked), leash);
 }
 
-// The pipe's other end is CRIU's only: it has ended, or is about to.
+absl::Status ParkedDump::AbandonUnless(absl::Status done, CriuLeash& leash) {
+  if (!done.ok()) Abandon(leash);
+  return done;
+}
+
+absl::Status ParkedDump::GoOnTo(absl::string_view point, CriuLeash& leash,
+                                absl::Duration deadline, int cancel) {
+  while (true) {
+    // One that does not hear it has ended, which is what we hear.
+    if (waits_) leash.rpc().Answer(true).IgnoreError();
+    waits_ = false;
+    const absl::StatusOr<criu::RpcResponse> said =
+        leash.rpc().Next(process_, deadline, cancel);
+    if (absl::IsDeadlineExceeded(said.status())) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("criu has not come to its ", point, " in time: see ",
+                       images_, "/", kLog));
+    }
+    if (absl::IsUnavailable(said.status())) return WhyItEnded();
+    RETURN_IF_ERROR(said.status());
+    if (said->kind() != criu::RPC_NOTIFY) return WhyItEnded();
+    waits_ = true;
+    if (said->notice().point() == point) return absl::OkStatus();
+  }
+}
+
+// It has ended, or is about to.
 absl::Status ParkedDump::WhyItEnded() {
   const absl::StatusOr<std::optional<int>> code = WaitUntilEnded(kPatience);
   std::string why = "criu dump failed";
@@ -154,9 +162,12 @@ absl::Status ParkedDump::WhyItEnded() {
   const std::string complaints =
       CriuComplaints(absl::StrCat(images_, "/", kLog)).value_or("");
   if (complaints.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(why, ", and has not said why: see ", images_, "/", kOutput,
-                     "; does `criu check` say that it can run?"));
+    // What it does not understand it tells before it has a log.
+    const std::string path = absl::StrCat(images_, "/", kOutput);
+    const std::string output = ReadFile(path).value_or("");
+    return absl::FailedPreconditionError(absl::StrCat(
+        why, ", and has said \"", output.substr(0, output.find('\n')),
+        "\": see ", path, "; does `criu check` say that it can run?"));
   }
   absl::StrAppend(&why, ": ", complaints);
   const std::string advice = AdviceOnDump(complaints);
@@ -164,20 +175,17 @@ absl::Status ParkedDump::WhyItEnded() {
   return absl::FailedPreconditionError(why);
 }
 
-uint64_t ParkedDump::LogSize() const {
-  struct stat info;
-  const std::string log = absl::StrCat(images_, "/", kLog);
-  return stat(log.c_str(), &info) == 0 ? static_cast<uint64_t>(info.st_size)
-                                       : 0;
+std::string ParkedDump::TimeOnProcessor() const {
+  return ReadFile(absl::StrCat("/proc/", name_.pid, "/schedstat")).value_or("");
 }
 
 void ParkedDump::Abandon(CriuLeash& leash, absl::Duration patience) {
   leash.Reset();
-  uint64_t log_size = LogSize();
+  std::string before = TimeOnProcessor();
   while (absl::IsDeadlineExceeded(WaitUntilEnded(patience).status())) {
-    const uint64_t size = LogSize();
-    if (size == log_size) break;
-    log_size = size;
+    std::string now = TimeOnProcessor();
+    if (now == before) break;
+    before = std::move(now);
   }
   if (process_.HasExited()) return;
   LOG(Warning) << "criu dump, process " << name_.pid

@@ -7,10 +7,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "absl/status/statusor.h"
+#include "daemon/migration/answers/memory_answers.h"
 #include "daemon/migration/parked/criu_leash.h"
 #include "daemon/migration/parked/testing/criu_target.h"
 #include "gmock/gmock.h"
@@ -25,9 +28,30 @@ namespace {
 
 using ::testing::HasSubstr;
 
-TEST(ParkedDumpTest, ATreeThatIsParkedStandsStill) {
+// Dumped by a CRIU that is answered, and by one that looks for itself.
+class ParkedTreeTest : public ::testing::TestWithParam<bool> {
+ protected:
+  MemoryAnswers* answers() {
+    if (!GetParam()) return nullptr;
+    absl::StatusOr<std::unique_ptr<MemoryAnswers>> answers =
+        MemoryAnswers::Prepare();
+    EXPECT_OK(answers);
+    if (answers.ok()) answers_ = *std::move(answers);
+    return answers_.get();
+  }
+
+ private:
+  std::unique_ptr<MemoryAnswers> answers_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Parked, ParkedTreeTest, ::testing::Bool(),
+                         [](const auto& param) {
+                           return param.param ? "Answered" : "Unanswered";
+                         });
+
+TEST_P(ParkedTreeTest, ATreeThatIsParkedStandsStill) {
   CriuTarget target;
-  target.Park();
+  target.Park(answers());
   EXPECT_TRUE(target.ComesToState(target.main(), 't'));
   EXPECT_TRUE(target.ComesToState(target.child(), 't'));
   EXPECT_FALSE(target.dump().process().HasExited());
@@ -35,9 +59,9 @@ TEST(ParkedDumpTest, ATreeThatIsParkedStandsStill) {
               StatusIs(absl::StatusCode::kDeadlineExceeded));
 }
 
-TEST(ParkedDumpTest, AResetLetsTheTreeGoOn) {
+TEST_P(ParkedTreeTest, AResetLetsTheTreeGoOn) {
   CriuTarget target;
-  target.Park();
+  target.Park(answers());
   const uint64_t parked_at = target.count(kMain);
   target.leash().Reset();
   EXPECT_THAT(target.dump().WaitUntilEnded(kSoon),
@@ -48,25 +72,25 @@ TEST(ParkedDumpTest, AResetLetsTheTreeGoOn) {
   EXPECT_GT(target.count(kMain), parked_at);
 }
 
-TEST(ParkedDumpTest, FinishingKillsTheTree) {
+TEST_P(ParkedTreeTest, FinishingKillsTheTree) {
   CriuTarget target;
-  target.Park();
-  ASSERT_OK(target.leash().Finish(kSoon));
+  target.Park(answers());
+  ASSERT_OK(target.leash().Finish(target.dump().process(), kSoon));
   EXPECT_THAT(target.dump().WaitUntilEnded(kSoon),
               IsOkAndHolds(std::optional<int>(0)));
   EXPECT_TRUE(target.ComesToState(target.main(), 'Z'));
 }
 
-TEST(ParkedDumpTest, TheTreeOutlivesCriu) {
+TEST_P(ParkedTreeTest, TheTreeOutlivesCriu) {
   CriuTarget target;
-  target.Park();
+  target.Park(answers());
   ASSERT_OK(target.dump().process().Kill());
   EXPECT_THAT(target.dump().WaitUntilEnded(kSoon),
               IsOkAndHolds(std::optional<int>(128 + SIGKILL)));
   EXPECT_TRUE(target.CountsOn(kMain));
   EXPECT_TRUE(target.CountsOn(kSecondThread));
   EXPECT_TRUE(target.CountsOn(kChild));
-  EXPECT_THAT(target.leash().Finish(kSoon),
+  EXPECT_THAT(target.leash().Finish(target.dump().process(), kSoon),
               StatusIs(absl::StatusCode::kUnavailable));
 }
 
@@ -91,7 +115,7 @@ absl::Status DumpBy(const DumpPlan& plan, absl::Duration patience,
   absl::StatusOr<CriuLeash::Pair> pair = CriuLeash::Make();
   if (!pair.ok()) return pair.status();
   absl::StatusOr<ParkedDump> dump =
-      ParkedDump::Start(plan, std::move(pair->for_criu));
+      ParkedDump::Start(plan, pair->leash, std::move(pair->for_criu));
   if (!dump.ok()) return dump.status();
   return dump->WaitUntilParked(pair->leash, patience, cancel);
 }
@@ -112,14 +136,14 @@ TEST(ParkedDumpTest, PassesTheUsersOptionsOn) {
   plan.options = {"--no-such-option"};
   EXPECT_THAT(DumpBy(plan, kSoon),
               StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("has not said why")));
+                       HasSubstr("no-such-option")));
   EXPECT_TRUE(target.CountsOn(kMain));
 }
 
 TEST(ParkedDumpTest, RefusesOptionsThatMakeAnotherDumpOfIt) {
   DumpPlan plan;
   plan.criu = "/bin/true";
-  for (const char* option : {"--leave-running", "-R", "--port=7", "-t"}) {
+  for (const char* option : {"--leave-running", "-R", "--port", "-t"}) {
     plan.options = {"--tcp-established", option};
     EXPECT_THAT(DumpBy(plan, kSoon),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(option)))
@@ -147,8 +171,9 @@ TEST(ParkedDumpTest, DoesNotWaitForACriuThatHangs) {
   WriteFile(plan.criu, "#!/bin/sh\nexec sleep 1000000\n");
   ASSERT_EQ(chmod(plan.criu.c_str(), 0700), 0);
   ASSERT_OK_AND_ASSIGN(CriuLeash::Pair pair, CriuLeash::Make());
-  ASSERT_OK_AND_ASSIGN(ParkedDump dump,
-                       ParkedDump::Start(plan, std::move(pair.for_criu)));
+  ASSERT_OK_AND_ASSIGN(
+      ParkedDump dump,
+      ParkedDump::Start(plan, pair.leash, std::move(pair.for_criu)));
   dump.Abandon(pair.leash, absl::ZeroDuration());
   EXPECT_TRUE(dump.process().HasExited());
   EXPECT_TRUE(target.CountsOn(kMain));
@@ -160,6 +185,17 @@ TEST(ParkedDumpTest, AProgramThatIsNotThereIsNotStarted) {
   TempDir dir;
   plan.images = dir.path();
   EXPECT_THAT(DumpBy(plan, kSoon), StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST(ParkedDumpTest, ACriuThatHasLookedForItselfIsToBeRunWithoutAnswers) {
+  CriuTarget target;
+  ASSERT_OK_AND_ASSIGN(std::unique_ptr<MemoryAnswers> answers,
+                       MemoryAnswers::Prepare());
+  DumpPlan plan = target.Plan();
+  plan.criu = "daemon/migration/parked/testing/unscanning_criu";
+  plan.answers = answers.get();
+  EXPECT_THAT(DumpBy(plan, kSoon), StatusIs(absl::StatusCode::kUnimplemented,
+                                            HasSubstr("PAGEMAP_SCAN")));
 }
 
 }  // namespace

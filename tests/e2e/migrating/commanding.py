@@ -57,6 +57,9 @@ def what_is_in_the_way_is_told() -> str:
         _expect(here.migrate(here.left, here.right,
                              "--restore-option=--images-dir=/"), 1,
                 "cannot give --images-dir")
+        _expect(here.migrate(here.left, here.right,
+                             "--dump-option=--leave-running"), 1,
+                "cannot give --leave-running")
         # A host where nobody takes migrations.
         here.right.kill(RECEIVER)
         here.right.kill(SERVER)

@@ -105,7 +105,7 @@ class Crasher:
         time.sleep(chance.uniform(0, _LONGEST_SECONDS))
         before = _recorded(place)
         hit = VICTIMS[victim](here, migration, chance)
-        state = _settle(migration, place)
+        state = settle(migration, place)
         if before in _COMMITTED and state != "released":
             raise Failed(f"was {before}, and then {state}")
         there = destination if state == "released" else source
@@ -168,7 +168,7 @@ def _recorded(place: Path) -> str:
     return "planned"
 
 
-def _settle(migration: Migration, place: Path) -> str:
+def settle(migration: Migration, place: Path) -> str:
     """How it ends, whoever has to be started again for that."""
     wait_until("pagelift migrate ending",
                lambda: migration.command.exit_code() is not None)

@@ -1,5 +1,8 @@
 """All goes well."""
 
+from pathlib import Path
+
+from harness import tools
 from harness.migration import Stage, Station, running, stage
 from harness.namespaces import Failed
 from harness.waiting import wait_until
@@ -14,6 +17,24 @@ def a_process_is_moved() -> str:
         told = _move_and_verify(here, workload)
         return (f"downtime {told['downtime_ms']} ms, {told['age_ms']} ms in "
                 f"all, {told['pages_total']} pages, {told['faults']} faults")
+
+
+def a_criu_that_cannot_be_answered_looks_for_itself() -> str:
+    with stage("migration-unanswered") as here:
+        workload = CommandedTarget("verifying_target")
+        folder = here.scene.make_folder("criu")
+        criu = folder / "criu"
+        criu.write_text(
+            "#!/bin/sh\n"
+            f'[ "$1" != swrk ] || ! mkdir {folder}/asked 2>/dev/null ||\n'
+            f'  exec {tools.target("unscanning_criu")} "$@"\n'
+            f'exec {tools.criu()} "$@"\n')
+        criu.chmod(0o755)
+        told = _move_and_verify(here, workload, "--criu", criu)
+        logs = [path.read_text() for path in here.left.migrations.glob("*/log")]
+        if not (folder / "asked").exists() or "PAGEMAP_SCAN" not in logs[0]:
+            raise Failed(f"it was not parked twice: {logs}")
+        return f"downtime {told['downtime_ms']} ms"
 
 
 def a_tree_goes_there_and_back() -> str:
@@ -34,10 +55,11 @@ def a_tree_goes_there_and_back() -> str:
                 f"ms, median {downtimes[len(downtimes) // 2]}")
 
 
-def _move_and_verify(here: Stage, workload: Workload) -> dict:
+def _move_and_verify(here: Stage, workload: Workload,
+                     *options: str | Path) -> dict:
     state = here.scene.make_folder("state")
     workload.start(here.left.host, state)
-    migration = here.migrate(here.left, here.right)
+    migration = here.migrate(here.left, here.right, *options)
     migration.wait_for_state("spooling", "draining", "releasing", "released")
     workload.verify(here.right.host, state)
     told = migration.wait()

@@ -1,15 +1,20 @@
 """A redis whose clients do not notice."""
 
+import os
+import signal
+from collections.abc import Callable
+
 from harness import tools
 from harness.lan import SERVICE, Load
-from harness.migration import Stage, Station, stage
+from harness.migration import (GUARD, SERVER, Migration, Stage, Station,
+                               stage)
 from harness.namespaces import Failed
 from harness.open_loop import replies_in
 from harness.redis_commands import DataSet
 from harness.redis_workload import RedisWorkload, connection, exchange
-from harness.waiting import nothing
+from harness.waiting import nothing, wait_until
 
-from .crashing import place_of, wait_for_step
+from .crashing import place_of, settle, wait_for_step
 from .moving import expect_only_at
 from .scanning import standing_still
 
@@ -48,27 +53,53 @@ def connections_move_along() -> str:
 
 def connections_stay_if_it_fails() -> str:
     """Taken back while it is restored there: it goes on here."""
-    with stage("migration-taken-back", with_lan=True) as here:
+
+    def abort(here: Stage, migration: Migration) -> None:
+        here.left.host.run(
+            [tools.pagelift("pagelift"), "abort", "--state",
+             here.left.migrations, migration.id])
+
+    return _stay("migration-taken-back", abort)
+
+
+def connections_stay_if_all_die() -> str:
+    """Nobody is left who could help CRIU."""
+
+    def kill_all(here: Stage, migration: Migration) -> None:
+        del migration
+        pids = [*here.left.processes(GUARD), *here.left.processes(SERVER)]
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                os.kill(pid, number)
+
+    return _stay("migration-all-dead", kill_all)
+
+
+def _stay(name: str, fail: Callable[[Stage, Migration], None]) -> str:
+    with stage(name, with_lan=True) as here:
         data = DataSet(_LOAD.keys, _LOAD.longer)
         redis = RedisWorkload(data, SERVICE)
         redis.start(here.left.host, here.scene.make_folder("state"))
         output = here.scene.folder / "replies"
         with (connection(here.lan.client, nothing, address=SERVICE) as old,
-              here.lan.load(_LOAD, output)):
+              here.lan.load(_LOAD, output) as load):
             migration = here.migrate(here.left, here.right,
                                      "--give-up-after", _GIVE_UP,
                                      *here.lan.options())
-            wait_for_step(place_of(migration), "restoring", migration)
+            place = place_of(migration)
+            wait_for_step(place, "restoring", migration)
             with standing_still(here.right):
-                here.left.host.run(
-                    [tools.pagelift("pagelift"), "abort", "--state",
-                     here.left.migrations, migration.id])
+                fail(here, migration)
                 # It does not wait for the destination.
                 for batch in data.read:
                     exchange(old, batch)
-            told = migration.wait(1)
-            if not told["runs_here"]:
-                raise Failed(f"it ended as {told}")
+            state = settle(migration, place)
+            if state != "aborted":
+                raise Failed(f"it ended as {state}")
+            load.raise_if_ended()
+            # Which is told in the background.
+            wait_until("the destination being rid of it",
+                       lambda: not here.right.processes(redis.comm))
             expect_only_at(here.left, here.right, redis)
             # What was taken back there is not in the way of another try.
             _migrate(here, here.left, here.right)

@@ -99,8 +99,9 @@ void CriuTarget::Park(MemoryAnswers* answers) {
   leash_.emplace(std::move(pair.leash));
   DumpPlan plan = Plan();
   plan.answers = answers;
-  ASSERT_OK_AND_ASSIGN(ParkedDump dump,
-                       ParkedDump::Start(plan, std::move(pair.for_criu)));
+  ASSERT_OK_AND_ASSIGN(
+      ParkedDump dump,
+      ParkedDump::Start(plan, *leash_, std::move(pair.for_criu)));
   dump_.emplace(std::move(dump));
   ASSERT_OK(dump_->WaitUntilParked(*leash_, kSoon));
 }
