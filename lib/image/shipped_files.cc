@@ -56,7 +56,11 @@ absl::StatusOr<ShippedFile> Describe(const std::string& directory,
   file.name = std::move(name);
   ASSIGN_OR_RETURN(const UniqueFd fd,
                    OpenRegular(PathOf(directory, file.name)));
-  std::vector<std::byte> piece(kPiece);
+  struct stat info;
+  if (fstat(fd.get(), &info) != 0) return SysError("stat ", file.name);
+  // Most are small.
+  std::vector<std::byte> piece(
+      std::min(kPiece, static_cast<size_t>(info.st_size) + 1));
   Xxh3 digest;
   while (true) {
     ASSIGN_OR_RETURN(const size_t n, ReadAll(fd.get(), absl::MakeSpan(piece)));

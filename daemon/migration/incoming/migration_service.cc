@@ -83,6 +83,18 @@ absl::StatusOr<v1::RestoreRequest> Completed(
   return completed;
 }
 
+absl::Status TakeIn(const v1::ShipImagesRequest& part, ImageIntake& intake) {
+  for (const v1::ShipImagesRequest::Piece& piece : part.pieces()) {
+    if (piece.has_file()) {
+      RETURN_IF_ERROR(intake.BeginFile(
+          {piece.file().name(), piece.file().size(), piece.file().digest()}));
+    } else {
+      RETURN_IF_ERROR(intake.Add(BytesOf(piece.contents())));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status MigrationService::CheckAllowed(
@@ -147,20 +159,9 @@ absl::Status MigrationService::Ship(
   ASSIGN_OR_RETURN(ImageIntake intake,
                    ImageIntake::Begin(migrations_.DirectoryOf(id),
                                       part.start().file_count()));
-  while (reader.Read(&part)) {
-    switch (part.part_case()) {
-      case v1::ShipImagesRequest::kFile:
-        RETURN_IF_ERROR(intake.BeginFile(
-            {part.file().name(), part.file().size(), part.file().digest()}));
-        break;
-      case v1::ShipImagesRequest::kContents:
-        RETURN_IF_ERROR(intake.Add(BytesOf(part.contents())));
-        break;
-      default:
-        return absl::InvalidArgumentError(
-            "ShipImages goes on with `file` and `contents`");
-    }
-  }
+  do {
+    RETURN_IF_ERROR(TakeIn(part, intake));
+  } while (reader.Read(&part));
   // A caller who has gone has perhaps not sent all; he sends it again.
   if (context.IsCancelled()) return absl::CancelledError("the caller has gone");
   return migration->Publish([&intake] { return intake.Publish(); });

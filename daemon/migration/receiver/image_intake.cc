@@ -122,8 +122,6 @@ absl::Status ImageIntake::EndFile() {
     return absl::DataLossError(
         absl::StrCat(file_.name, " was damaged on its way"));
   }
-  // On its way to the disk while the next one comes; waited for in the end.
-  sync_file_range(fd_.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
   fd_.reset();
   return absl::OkStatus();
 }
@@ -154,17 +152,23 @@ absl::Status SyncImages(const std::string& parent) {
       openat(parent_fd.get(), kImages,
              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!images.valid()) return SysError("open ", parent, "/", kImages);
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(
-           absl::StrCat(parent, "/", kImages), error)) {
-    const std::string name = entry.path().filename().string();
-    const UniqueFd file(
-        openat(images.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-    if (!file.valid() || fsync(file.get()) != 0) {
-      return SysError("fsync ", name);
+  const std::string path = absl::StrCat(parent, "/", kImages);
+  // All are on their way to the disk before one is waited for.
+  for (const bool wait : {false, true}) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(path, error)) {
+      const std::string name = entry.path().filename().string();
+      const UniqueFd file(openat(images.get(), name.c_str(),
+                                 O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+      if (!file.valid()) return SysError("open ", name);
+      if (!wait) {
+        sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+      } else if (fsync(file.get()) != 0) {
+        return SysError("fsync ", name);
+      }
     }
+    if (error) return SysErrorOf(error.value(), "read ", parent);
   }
-  if (error) return SysErrorOf(error.value(), "read ", parent);
   for (int fd : {images.get(), parent_fd.get()}) {
     if (fsync(fd) != 0) return SysError("fsync ", parent);
   }

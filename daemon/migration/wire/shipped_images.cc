@@ -1,8 +1,11 @@
 #include "daemon/migration/wire/shipped_images.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -14,7 +17,7 @@
 namespace pagelift {
 namespace {
 
-constexpr size_t kPieceBytes = 1 << 20;
+constexpr size_t kPartBytes = 1 << 20;
 
 class Parts {
  public:
@@ -22,11 +25,11 @@ class Parts {
         std::vector<ShippedFile> files)
       : restore_(std::move(restore)),
         images_(std::move(images)),
-        files_(std::move(files)),
-        piece_(kPieceBytes) {}
+        files_(std::move(files)) {}
 
   absl::StatusOr<bool> Next(v1::ShipImagesRequest* part) {
     if (!started_) {
+      // At once: who gets it has something to do meanwhile.
       started_ = true;
       part->mutable_start()->set_id(restore_.id());
       *part->mutable_start()->mutable_restore() = restore_;
@@ -34,33 +37,55 @@ class Parts {
           static_cast<uint32_t>(files_.size()));
       return true;
     }
-    if (reader_.has_value()) {
-      ASSIGN_OR_RETURN(const size_t got, reader_->Read(absl::MakeSpan(piece_)));
-      if (got > 0) {
-        part->set_contents(piece_.data(), got);
-        return true;
+    size_t room = kPartBytes;
+    while (room > 0 && (reader_.has_value() || next_ < files_.size())) {
+      if (!reader_.has_value()) {
+        RETURN_IF_ERROR(BeginFile(part->add_pieces()->mutable_file()));
+        continue;
       }
-      reader_.reset();
+      std::string* const contents = part->add_pieces()->mutable_contents();
+      ASSIGN_OR_RETURN(const bool is_over, Read(room, contents));
+      room -= contents->size();
+      if (contents->empty()) part->mutable_pieces()->RemoveLast();
+      if (is_over) reader_.reset();
     }
-    if (next_ == files_.size()) return false;
+    return part->pieces_size() > 0;
+  }
+
+ private:
+  absl::Status BeginFile(v1::ShipImagesRequest::File* told) {
     const ShippedFile& file = files_[next_++];
     ASSIGN_OR_RETURN(ShippedFileReader reader,
                      ShippedFileReader::Open(images_, file));
     reader_.emplace(std::move(reader));
-    part->mutable_file()->set_name(file.name);
-    part->mutable_file()->set_size(file.size);
-    part->mutable_file()->set_digest(file.digest);
-    return true;
+    left_ = file.size;
+    told->set_name(file.name);
+    told->set_size(file.size);
+    told->set_digest(file.digest);
+    return absl::OkStatus();
   }
 
- private:
+  // Whether that was the end of the file.
+  absl::StatusOr<bool> Read(size_t room, std::string* contents) {
+    // One more than there is: at its end is checked what was read.
+    const size_t asked = std::min<uint64_t>(left_ + 1, room);
+    contents->resize(asked);
+    ASSIGN_OR_RETURN(
+        const size_t got,
+        reader_->Read(absl::MakeSpan(
+            reinterpret_cast<std::byte*>(contents->data()), contents->size())));
+    contents->resize(got);
+    left_ -= got;
+    return got < asked;
+  }
+
   const v1::RestoreRequest restore_;
   const std::string images_;
   const std::vector<ShippedFile> files_;
-  std::vector<std::byte> piece_;
   bool started_ = false;
   size_t next_ = 0;
   std::optional<ShippedFileReader> reader_;
+  uint64_t left_ = 0;  // Of its file.
 };
 
 }  // namespace
