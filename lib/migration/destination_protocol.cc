@@ -104,6 +104,8 @@ RequestFate DestinationProtocol::On(MigrationRequest request) {
       if (recorded_ == Recorded::kRunning || recorded_ == Recorded::kReleased) {
         return RequestFate::kDone;
       }
+      // It does; that it is written down is of use for nobody but us.
+      if (RunsUnrecorded()) return RequestFate::kDone;
       if (is_aborting || recorded_ < Recorded::kHeld) {
         return RequestFate::kRefused;
       }
@@ -120,7 +122,9 @@ RequestFate DestinationProtocol::On(MigrationRequest request) {
       if (recorded_ == Recorded::kReleased || recorded_ == Recorded::kUnknown) {
         return RequestFate::kDone;
       }
-      if (recorded_ != Recorded::kRunning) return RequestFate::kRefused;
+      if (recorded_ != Recorded::kRunning && !RunsUnrecorded()) {
+        return RequestFate::kRefused;
+      }
       break;
   }
   asked_ = request;

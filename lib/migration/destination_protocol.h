@@ -111,6 +111,9 @@ class DestinationProtocol {
     return {recorded_, hold_, asked, forgotten_, stuck_};
   }
   DestinationStep Bring() const;  // Until it is held.
+  bool RunsUnrecorded() const {
+    return recorded_ == DestinationRecorded::kResuming && hold_ == Hold::kRuns;
+  }
 
   DestinationRecorded recorded_;
   Hold hold_;

@@ -76,7 +76,10 @@ absl::StatusOr<DaemonClient*> HostRestoreWork::Daemon() {
 }
 
 absl::Status HostRestoreWork::GetReady() {
-  return HeldRestore::MakeReady(In(kHold), HoldOptions());
+  absl::Status ready = HeldRestore::MakeReady(In(kHold), HoldOptions());
+  absl::MutexLock lock(&mu_);
+  ready.Update(Daemon().status());
+  return ready;
 }
 
 absl::Status HostRestoreWork::Expect(const v1::RestoreRequest& request) {

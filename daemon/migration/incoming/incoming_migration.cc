@@ -150,6 +150,15 @@ absl::Status IncomingMigration::Release(const IsCancelled& is_cancelled) {
 
 absl::Status IncomingMigration::Ask(MigrationRequest request,
                                     const IsCancelled& is_cancelled) {
+  ++asking_;
+  absl::Status answer = WaitFor(request, is_cancelled);
+  --asking_;
+  changed_.SignalAll();
+  return answer;
+}
+
+absl::Status IncomingMigration::WaitFor(MigrationRequest request,
+                                        const IsCancelled& is_cancelled) {
   const int failures = failures_;
   RequestFate fate = protocol_.On(request);
   if (request == MigrationRequest::kAbort && fate == RequestFate::kWait) {
@@ -167,7 +176,9 @@ absl::Status IncomingMigration::Ask(MigrationRequest request,
         request != MigrationRequest::kAbort) {
       return last_failure_;
     }
+    const DestinationStep next = protocol_.next();
     fate = protocol_.On(request);
+    if (protocol_.next() != next) changed_.SignalAll();
   }
   return fate == RequestFate::kDone ? absl::OkStatus() : Refusal();
 }
@@ -246,6 +257,8 @@ void IncomingMigration::Run() {
   while (!stopping_) {
     const DestinationStep step = protocol_.next();
     if (step != DestinationStep::kNothing) {
+      // Who waits until it runs is told so before that is on the disk.
+      if (step == DestinationStep::kRecordRunning) LetAnswer();
       DoStep(step);
       continue;
     }
@@ -258,6 +271,12 @@ void IncomingMigration::Run() {
     const bool is_held = protocol_.recorded() == DestinationRecorded::kHeld;
     changed_.WaitWithTimeout(&mu_, is_held ? kLook : absl::InfiniteDuration());
     if (is_held && !HasWork() && work_->MayBeLost()) protocol_.LookAgain();
+  }
+}
+
+void IncomingMigration::LetAnswer() {
+  const absl::Time until = absl::Now() + kLook;
+  while (asking_ > 0 && !stopping_ && !changed_.WaitWithDeadline(&mu_, until)) {
   }
 }
 

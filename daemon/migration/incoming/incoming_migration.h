@@ -63,6 +63,9 @@ class IncomingMigration {
 
   absl::Status Ask(MigrationRequest request, const IsCancelled& is_cancelled)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  absl::Status WaitFor(MigrationRequest request,
+                       const IsCancelled& is_cancelled)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Refusal() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Calls what is not a step of the protocol, without the lock.
@@ -73,6 +76,8 @@ class IncomingMigration {
 
   // The thread.
   void Run();
+  // Has those who ask answered, if they can be; not for long.
+  void LetAnswer() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void DoStep(DestinationStep step) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Record(DestinationRecorded recorded)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -93,6 +98,7 @@ class IncomingMigration {
   bool is_ready_ ABSL_GUARDED_BY(mu_) = false;   // Or cannot be.
   // To be told to the work.
   std::optional<v1::RestoreRequest> expected_ ABSL_GUARDED_BY(mu_);
+  int asking_ ABSL_GUARDED_BY(mu_) = 0;  // How many wait.
   int failures_ ABSL_GUARDED_BY(mu_) = 0;
   int failures_in_a_row_ ABSL_GUARDED_BY(mu_) = 0;
   absl::Status last_failure_ ABSL_GUARDED_BY(mu_);

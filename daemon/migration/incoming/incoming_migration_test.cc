@@ -168,7 +168,8 @@ TEST_F(IncomingMigrationTest, GoesAllTheWay) {
   BringToHeld();
   EXPECT_EQ(migration_->Describe().state(), "held");
   EXPECT_OK(migration_->Commit(Never));
-  EXPECT_EQ(migration_->Describe().state(), "running");
+  EXPECT_TRUE(Eventually(
+      [&] { return migration_->recorded() == DestinationRecorded::kRunning; }));
   EXPECT_OK(migration_->Release(Never));
   EXPECT_THAT(host_.Done(), ElementsAre("restore", "let go", "forget"));
   EXPECT_EQ(migration_->Describe().state(), "released");

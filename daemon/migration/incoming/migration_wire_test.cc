@@ -18,6 +18,7 @@
 #include "gmock/gmock.h"
 #include "grpcpp/grpcpp.h"
 #include "gtest/gtest.h"
+#include "lib/base/testing/eventually.h"
 #include "lib/base/testing/soon.h"
 #include "lib/base/testing/status_matchers.h"
 #include "lib/base/testing/temp_dir.h"
@@ -173,10 +174,11 @@ TEST_F(PreparedWireTest, AllTheWay) {
   ASSERT_OK(Restore());
   EXPECT_EQ(page_server_, "10.0.0.1:4711");
   ASSERT_OK(client_.Commit(kSoon));
-  ASSERT_OK_AND_ASSIGN(const v1::GetMigrationResponse told,
-                       client_.GetMigration());
-  EXPECT_EQ(told.state(), "running");
-  EXPECT_EQ(told.session_state(), "draining");
+  EXPECT_TRUE(Eventually([this] {
+    const auto told = client_.GetMigration();
+    return told.ok() && told->state() == "running" &&
+           told->session_state() == "draining";
+  }));
   ASSERT_OK(client_.Release(kSoon));
 }
 
