@@ -239,6 +239,13 @@ absl::StatusOr<bool> MemoryAnswers::AnswerOpen(const AskedCalls& calls,
   ASSIGN_OR_RETURN(Process process, LookAt(file->pid, &smaps));
   // What was read under this number is of who is still frozen.
   if (!calls.StillWaits(call)) return false;
+  std::vector<PageRange> known;
+  if (!process.maybe_guarded) {
+    // Of another process that had its number it is of no use, and no harm.
+    absl::MutexLock lock(&mu_);
+    known = std::move(ahead_[file->pid]);
+  }
+  BeginScan(process, std::move(known));
   {
     absl::MutexLock lock(&mu_);
     processes_.insert_or_assign(file->pid, std::move(process));
@@ -264,13 +271,31 @@ absl::StatusOr<MemoryAnswers::Process> MemoryAnswers::LookAt(
   if (!process.pagemap.valid()) return SysError("open ", path);
   process.lazy = std::move(mappings.lazy);
   process.maybe_guarded = mappings.maybe_guarded;
-  process.found =
-      std::async(std::launch::async,
-                 [lazy = process.lazy, pagemap = process.pagemap.get()] {
-                   NameThisThread("pl-scan");
-                   return ScanPages(pagemap, lazy);
-                 });
   return process;
+}
+
+void MemoryAnswers::BeginScan(Process& process,
+                              std::vector<PageRange> known) const {
+  process.found = std::async(std::launch::async,
+                             [lazy = process.lazy, known = std::move(known),
+                              pagemap = process.pagemap.get()] {
+                               NameThisThread("pl-scan");
+                               return ScanPages(pagemap, lazy, known);
+                             });
+}
+
+void MemoryAnswers::LookAhead(absl::Span<const pid_t> processes) {
+  for (const pid_t pid : processes) {
+    UniqueFd smaps;
+    // One that changes just now may not fit together.
+    absl::StatusOr<Process> process = LookAt(pid, &smaps);
+    if (!process.ok() || process->maybe_guarded) continue;
+    const absl::StatusOr<ScannedPages> found =
+        ScanPages(process->pagemap.get(), process->lazy);
+    if (!found.ok()) continue;
+    absl::MutexLock lock(&mu_);
+    ahead_[pid] = WholeTables(found->present);
+  }
 }
 
 MemoryAnswers::Process* MemoryAnswers::Find(pid_t pid) {

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "daemon/migration/answers/pagemap_scan.h"
 #include "daemon/migration/answers/vma_flag_names.h"
 #include "daemon/migration/answers/vma_flag_reader.h"
@@ -46,6 +47,11 @@ class MemoryAnswers {
   static absl::StatusOr<std::unique_ptr<MemoryAnswers>> Prepare();
   ~MemoryAnswers();
 
+  // Looks at the processes while they still run, so that there is less to be
+  // looked at when they stand: what fills page tables now is taken for present
+  // then. To be called before Start(), if at all.
+  void LookAhead(absl::Span<const pid_t> processes) ABSL_LOCKS_EXCLUDED(mu_);
+
   // The filter of that criu dump, see ProgramStart.
   static std::vector<sock_filter> Filter();
   // Answers what is asked there, until nobody is left who could ask or until
@@ -58,7 +64,8 @@ class MemoryAnswers {
   // that has lazy memory, and nothing was refused.
   absl::Status CheckAllAnswered();
 
-  // The lazy pages of a process of the parked tree that CRIU was not told of.
+  // The lazy pages of a process of the parked tree that CRIU was not told of,
+  // and some that have no contents, if it has changed since LookAhead().
   // kNotFound: it was not dumped.
   absl::StatusOr<std::vector<PageRange>> LazyPagesOf(pid_t pid);
 
@@ -79,7 +86,9 @@ class MemoryAnswers {
                                   const AskedCall& call);
   absl::StatusOr<bool> AnswerScan(const AskedCalls& calls,
                                   const AskedCall& call);
+  // What lies ready of the process, and a scan of it that is to be begun.
   absl::StatusOr<Process> LookAt(pid_t pid, UniqueFd* smaps) const;
+  void BeginScan(Process& process, std::vector<PageRange> known) const;
   Process* Find(pid_t pid);
 
   const VmaFlagReader reader_;
@@ -90,6 +99,7 @@ class MemoryAnswers {
   // changed.
   std::map<pid_t, Process> processes_ ABSL_GUARDED_BY(mu_);
   absl::Status refused_ ABSL_GUARDED_BY(mu_);  // The first.
+  std::map<pid_t, std::vector<PageRange>> ahead_ ABSL_GUARDED_BY(mu_);
   std::optional<std::thread> thread_;
 };
 

@@ -111,6 +111,29 @@ class MemoryAnswersTest : public ::testing::Test {
     EXPECT_TRUE(target_.CountsOn(kChild));
   }
 
+  // The same tree dumped twice: only what its counting touches may differ.
+  void ExpectImagesOfCriu() {
+    Dump("with", answers_.get());
+    Dump("without", nullptr);
+    const Images with(target_.Join("with"));
+    const Images without(target_.Join("without"));
+    EXPECT_THAT(with.pagemaps, SizeIs(Gt(1u)));
+    for (const auto& [name, pagemap] : without.pagemaps) {
+      ASSERT_TRUE(with.pagemaps.count(name) == 1) << name;
+      EXPECT_THAT(with.pagemaps.at(name), ::testing::ContainerEq(pagemap))
+          << name;
+    }
+    EXPECT_EQ(with.pagemaps.size(), without.pagemaps.size());
+    ASSERT_EQ(with.others.size(), without.others.size());
+    for (const auto& [name, contents] : without.others) {
+      if (absl::StartsWith(name, "mm-")) {
+        EXPECT_TRUE(with.others.at(name) == contents) << name;
+      } else {  // Some have changed meanwhile.
+        EXPECT_EQ(with.others.at(name).size(), contents.size()) << name;
+      }
+    }
+  }
+
   std::string Log(const std::string& name) const {
     return ReadFile(absl::StrCat(target_.Join(name), "/", ParkedDump::kLog))
         .value_or("");
@@ -120,27 +143,11 @@ class MemoryAnswersTest : public ::testing::Test {
   CriuTarget target_{PageCount(3000)};
 };
 
-// The same tree dumped twice: only what its counting touches may differ.
-TEST_F(MemoryAnswersTest, ImagesAreThoseThatCriuMakes) {
-  Dump("with", answers_.get());
-  Dump("without", nullptr);
-  const Images with(target_.Join("with"));
-  const Images without(target_.Join("without"));
-  EXPECT_THAT(with.pagemaps, SizeIs(Gt(1u)));
-  for (const auto& [name, pagemap] : without.pagemaps) {
-    ASSERT_TRUE(with.pagemaps.count(name) == 1) << name;
-    EXPECT_THAT(with.pagemaps.at(name), ::testing::ContainerEq(pagemap))
-        << name;
-  }
-  EXPECT_EQ(with.pagemaps.size(), without.pagemaps.size());
-  ASSERT_EQ(with.others.size(), without.others.size());
-  for (const auto& [name, contents] : without.others) {
-    if (absl::StartsWith(name, "mm-")) {
-      EXPECT_TRUE(with.others.at(name) == contents) << name;
-    } else {  // Some have changed meanwhile.
-      EXPECT_EQ(with.others.at(name).size(), contents.size()) << name;
-    }
-  }
+TEST_F(MemoryAnswersTest, ImagesAreThoseThatCriuMakes) { ExpectImagesOfCriu(); }
+
+TEST_F(MemoryAnswersTest, ImagesAreTheSameWhenMemoryWasLookedAtAhead) {
+  answers_->LookAhead({target_.main(), target_.child(), 1 << 30});
+  ExpectImagesOfCriu();
 }
 
 TEST_F(MemoryAnswersTest, CriuTakesNoLazyPage) {

@@ -22,6 +22,7 @@ constexpr PageCount kPart(uint64_t{64} << (20 - kPageShift));
 // More of a reservation of terabytes, in which there is little to be found.
 constexpr uint64_t kMostParts = 4096;
 constexpr size_t kMostThreads = 4;
+constexpr uint64_t kOfATable = 512;  // Pages.
 
 absl::StatusOr<ScannedPages> ScanPart(int pagemap, PageRange part) {
   ScannedPages found;
@@ -76,15 +77,8 @@ std::vector<PageRange> Cut(absl::Span<const PageRange> ranges) {
   return parts;
 }
 
-}  // namespace
-
-uint64_t ScannedTo(const PagemapScan& scan, const PageRegion* regions,
-                   size_t count) {
-  return count < scan.region_count ? scan.limit : regions[count - 1].limit;
-}
-
-absl::StatusOr<ScannedPages> ScanPages(int pagemap,
-                                       absl::Span<const PageRange> ranges) {
+absl::StatusOr<ScannedPages> ScanAll(int pagemap,
+                                     absl::Span<const PageRange> ranges) {
   const std::vector<PageRange> parts = Cut(ranges);
   std::vector<absl::StatusOr<ScannedPages>> found(parts.size(), ScannedPages());
   std::atomic<size_t> next = 0;
@@ -112,6 +106,73 @@ absl::StatusOr<ScannedPages> ScanPages(int pagemap,
     for (PageRange pages : part->guards) AppendJoined(joined.guards, pages);
   }
   return joined;
+}
+
+// Ranges by whether they are in others.
+struct Division {
+  std::vector<PageRange> inside;
+  std::vector<PageRange> outside;
+};
+
+Division Divide(absl::Span<const PageRange> ranges,
+                absl::Span<const PageRange> others) {
+  Division division;
+  auto other = others.begin();
+  for (PageRange rest : ranges) {
+    while (!rest.empty()) {
+      while (other != others.end() && other->limit() <= rest.first) ++other;
+      const PageRange inside = other == others.end()
+                                   ? PageRange{rest.limit(), PageCount(0)}
+                                   : rest.Intersect(*other);
+      const PageId next = inside.empty() ? rest.limit() : inside.first;
+      if (rest.first < next) {
+        division.outside.push_back(PageRange::Between(rest.first, next));
+      }
+      if (!inside.empty()) division.inside.push_back(inside);
+      rest = PageRange::Between(inside.empty() ? next : inside.limit(),
+                                rest.limit());
+    }
+  }
+  return division;
+}
+
+// Of two lists that are disjoint.
+std::vector<PageRange> Merge(absl::Span<const PageRange> a,
+                             absl::Span<const PageRange> b) {
+  std::vector<PageRange> all(a.size() + b.size());
+  std::merge(a.begin(), a.end(), b.begin(), b.end(), all.begin(),
+             [](PageRange x, PageRange y) { return x.first < y.first; });
+  std::vector<PageRange> merged;
+  for (PageRange range : all) AppendJoined(merged, range);
+  return merged;
+}
+
+}  // namespace
+
+uint64_t ScannedTo(const PagemapScan& scan, const PageRegion* regions,
+                   size_t count) {
+  return count < scan.region_count ? scan.limit : regions[count - 1].limit;
+}
+
+absl::StatusOr<ScannedPages> ScanPages(int pagemap,
+                                       absl::Span<const PageRange> ranges,
+                                       absl::Span<const PageRange> known) {
+  const Division division = Divide(ranges, known);
+  ASSIGN_OR_RETURN(ScannedPages scanned, ScanAll(pagemap, division.outside));
+  scanned.present = Merge(scanned.present, division.inside);
+  return scanned;
+}
+
+std::vector<PageRange> WholeTables(absl::Span<const PageRange> present) {
+  std::vector<PageRange> whole;
+  for (PageRange pages : present) {
+    const uint64_t first = (pages.first.raw() + kOfATable - 1) / kOfATable;
+    const uint64_t limit = pages.limit().raw() / kOfATable;
+    if (first >= limit) continue;
+    whole.push_back(
+        {PageId(first * kOfATable), PageCount((limit - first) * kOfATable)});
+  }
+  return whole;
 }
 
 }  // namespace pagelift

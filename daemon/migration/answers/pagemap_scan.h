@@ -67,8 +67,16 @@ struct ScannedPages {
 // than 3 ms a GiB of memory in small pages, and next to nothing in huge ones.
 // `pagemap` is a descriptor of /proc/PID/pagemap. kUnimplemented if the kernel
 // has no such request.
+//
+// Pages of `known`, in address order and disjoint, are not looked at and taken
+// for present: one that is not then holds zeros. None may be a guard.
 absl::StatusOr<ScannedPages> ScanPages(int pagemap,
-                                       absl::Span<const PageRange> ranges);
+                                       absl::Span<const PageRange> ranges,
+                                       absl::Span<const PageRange> known = {});
+
+// Of pages that were found what may well be known to another scan: those that
+// fill page tables, 2 MiB each, so that both they and the rest are few ranges.
+std::vector<PageRange> WholeTables(absl::Span<const PageRange> present);
 
 }  // namespace pagelift
 

@@ -116,5 +116,38 @@ TEST_F(PagemapScanTest, WhatIsNoPagemapIsRefused) {
   EXPECT_FALSE(ScanPages(null.get(), {Pages(0, 1)}).ok());
 }
 
+// As of a process that runs between one look and the next.
+TEST_F(PagemapScanTest, WhatIsKnownIsNotLookedForAndTheRestIsFound) {
+  // The first page of a table, with another table before it.
+  const uint64_t table = 1024 - Pages(0, 1).first.raw() % 512;
+  Write(table - 3, 512 + 5);        // A table, and some at both its ends.
+  Write(table + 3 * 512, 2 * 512);  // Two.
+  Write(table + 6 * 512, 100);
+  const std::vector<PageRange> known =
+      WholeTables(Scan({Pages(0, kSize.raw())}).present);
+  EXPECT_THAT(known,
+              ElementsAre(Pages(table, 512), Pages(table + 3 * 512, 2 * 512)));
+  ASSERT_EQ(madvise(Address(table + 10), 20 * kPageSize, MADV_DONTNEED), 0);
+  Write(table + 512 + 2, 1);
+  Write(table + 9 * 512, 1);
+  const absl::StatusOr<ScannedPages> found = ScanPages(
+      pagemap_.get(),
+      {Pages(0, table + 4 * 512), Pages(table + 5 * 512, 5 * 512)}, known);
+  ASSERT_OK(found);
+  EXPECT_THAT(
+      found->present,
+      ElementsAre(Pages(table - 3, 512 + 6), Pages(table + 3 * 512, 512),
+                  Pages(table + 6 * 512, 100), Pages(table + 9 * 512, 1)));
+}
+
+TEST_F(PagemapScanTest, WhatIsKnownOfOtherMemoryDoesNotMatter) {
+  Write(5, 1);
+  const absl::StatusOr<ScannedPages> found =
+      ScanPages(pagemap_.get(), {Pages(4, 10), Pages(20, 10)},
+                {Pages(0, 3), Pages(14, 6), Pages(30, 100)});
+  ASSERT_OK(found);
+  EXPECT_THAT(found->present, ElementsAre(Pages(5, 1)));
+}
+
 }  // namespace
 }  // namespace pagelift

@@ -31,6 +31,7 @@
 #include "lib/base/thread_name.h"
 #include "lib/migration/destination_protocol.h"
 #include "lib/migration/record_file.h"
+#include "lib/process/child_processes.h"
 #include "lib/transport/endpoint.h"
 #include "lib/transport/image_access.h"
 
@@ -181,6 +182,7 @@ void HostSourceWork::PrepareAnswers() {
       MemoryAnswers::Prepare();
   if (answers.ok()) {
     answers_ = *std::move(answers);
+    answers_->LookAhead(TreeOf(plan_.pid()));
   } else {
     LOG(Info) << "criu looks at memory itself, which takes longer: "
               << answers.status().message();

@@ -79,7 +79,6 @@ absl::StatusOr<std::unique_ptr<Spool>> Spool::MakeInMemory(
                 static_cast<off_t>(description.page_count.bytes())) != 0) {
     return SysError("set the size of ", spool->path_);
   }
-  spool->digests_.resize(description.page_count.raw());
   return spool;
 }
 
@@ -99,7 +98,6 @@ absl::StatusOr<std::unique_ptr<Spool>> Spool::MakeInFile(
     return SysError("set the size of ", spool->path_);
   }
   spool->directory_ = std::move(folder);
-  spool->digests_.resize(description.page_count.raw());
   return spool;
 }
 
@@ -181,6 +179,8 @@ absl::Status Spool::WriteAll(ByteSpan bytes, uint64_t offset) const {
 absl::Status Spool::Append(ByteSpan pages) {
   PageCount next = has();
   CHECK(!(page_count_ < next + PageCount(pages.size() / kPageSize)));
+  // Not when it is made: a process stands still then. Nobody looks before has_.
+  if (digests_.empty()) digests_.resize(page_count_.raw());
   while (!pages.empty()) {
     const ZeroRun run = FirstRun(pages);
     if (!run.zero) {
