@@ -55,7 +55,7 @@ absl::Status HostSourceWork::Adopt() {
     listens_on_ = record->listens_on();
   }
   ASSIGN_OR_RETURN(const std::optional<v1::SourceDescriptors> noted,
-                   ReadRecord<v1::SourceDescriptors>(
+                   ReadNote<v1::SourceDescriptors>(
                        place_.directory, MigrationPlace::kDescriptors));
   if (noted.has_value()) note_ = *noted;
   const bool same_guard =

@@ -166,7 +166,7 @@ absl::Status Serve(const Options& options, const GuardedLife& life,
 // What those before this one have left open for it.
 std::vector<int> ToKeep(const std::string& directory) {
   std::vector<int> keep;
-  const auto noted = ReadRecord<v1::SourceDescriptors>(
+  const auto noted = ReadNote<v1::SourceDescriptors>(
       directory, MigrationPlace::kDescriptors);
   if (!noted.ok() || !noted->has_value()) return keep;
   keep = {(*noted)->leash(), (*noted)->spool()};

@@ -5,6 +5,7 @@ import contextlib
 import os
 import random
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ STEPS = ("preparing", "parking", "shipping", "restoring", "committing",
 _LONGEST_SECONDS = 0.06
 _GIVE_UP = "3s"
 _LINK_SECONDS = (0.1, 5.0)
+_SLOT_HEADER_BYTES = 32
 _COMMITTED = ("committed", "resumed", "spooled", "released")
 
 # Whether there was anything to be hurt.
@@ -160,11 +162,16 @@ def wait_for_step(place: Path, step: str, migration: Migration) -> None:
 
 
 def _recorded(place: Path) -> str:
-    """The state in the record: the first field, of few bytes."""
+    """The state in the record: the first field, of few bytes, of the message
+    in the newer of its two slots (record_file.h)."""
     with contextlib.suppress(FileNotFoundError):
         data = (place / "record").read_bytes()
-        if len(data) > 2 and data[0] == 0x0a:
-            return data[2:2 + data[1]].decode()
+        slots = (data[:len(data) // 2], data[len(data) // 2:])
+        newer = max(slots, key=lambda slot: int.from_bytes(
+            slot[8:16], sys.byteorder))
+        message = newer[_SLOT_HEADER_BYTES:]
+        if len(message) > 2 and message[0] == 0x0a:
+            return message[2:2 + message[1]].decode()
     return "planned"
 
 
