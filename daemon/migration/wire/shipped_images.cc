@@ -17,7 +17,7 @@
 namespace pagelift {
 namespace {
 
-constexpr size_t kPartBytes = 1 << 20;
+constexpr size_t kPartBytes = 128 << 10;
 
 class Parts {
  public:
