@@ -5,9 +5,10 @@
 //
 // Fills private anonymous memory, answers command 0, and then does what the
 // file DIR/command says: "<number> sequential", "<number> random <seed>
-// [<count>]" (touches all pages once, or only so many, in that order), or
-// "<number> verify" (reads every byte). Answers in DIR/result with the number
-// and a JSON object; see control_file.h.
+// [<count>]" (touches all pages once, or only so many, in that order),
+// "<number> verify" (reads every byte), or "<number> pause" (tells what was the
+// longest time between two looks at the file since the command before). Answers
+// in DIR/result with the number and a JSON object; see control_file.h.
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -39,8 +40,15 @@ struct Command {
 };
 
 // Without memory of the heap: waiting must not touch pages that are not there.
-Command WaitForCommandAfter(unsigned long long previous, const char* path) {
+Command WaitForCommandAfter(unsigned long long previous, const char* path,
+                            uint64_t* longest_pause) {
+  *longest_pause = 0;
+  // Not the monotonic clock, which CRIU has go on from where it was.
+  uint64_t looked_at = RealtimeNanoseconds();
   for (;; usleep(kPollMicroseconds)) {
+    const uint64_t now = RealtimeNanoseconds();
+    *longest_pause = std::max(*longest_pause, now - looked_at);
+    looked_at = now;
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) continue;
     char text[100];
@@ -86,8 +94,12 @@ std::string Obey(const Command& command, const std::byte* memory, size_t pages,
   const std::string path = state + "/command";
   control.Answer(0, "{}");
   for (Command command;;) {
-    command = WaitForCommandAfter(command.number, path.c_str());
-    control.Answer(command.number, Obey(command, memory, pages, seed));
+    uint64_t pause = 0;
+    command = WaitForCommandAfter(command.number, path.c_str(), &pause);
+    control.Answer(command.number,
+                   std::string(command.verb) == "pause"
+                       ? "{\"nanoseconds\": " + std::to_string(pause) + "}"
+                       : Obey(command, memory, pages, seed));
   }
 }
 

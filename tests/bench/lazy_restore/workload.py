@@ -96,11 +96,16 @@ def wait_for_answer(state: Path, number: int, seconds: float,
                                  answer, seconds, meanwhile))
 
 
+def command(state: Path, text: str) -> None:
+    """Never seen in parts."""
+    draft = state / "command.draft"
+    draft.write_text(text + "\n")
+    draft.rename(state / "command")
+
+
 def wrong_pages(state: Path, seconds: float) -> int:
     """Has every byte of all pages compared."""
-    draft = state / "command.draft"
-    draft.write_text("2 verify\n")
-    draft.rename(state / "command")
+    command(state, "2 verify")
     return wait_for_answer(state, 2, seconds)["wrong_pages"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness import tools
 from harness.migration import Stage, stage
-from lazy_restore.workload import wait_for_answer, wrong_pages
+from lazy_restore.workload import command, wait_for_answer, wrong_pages
 
 from .ways import Clock, Pagelift, StopAndCopy, Way, warm_up
 
@@ -55,7 +55,8 @@ def measure(sizes_mib: list[int], repetitions: int) -> Iterator[dict]:
             try:
                 with stage("bench-downtime", checked=False) as here:
                     run |= _run(kind, here, mib)
-                told = f"downtime {run['downtime_ms']:.0f} ms"
+                told = (f"downtime {run['downtime_ms']:.0f} ms, "
+                        f"missed {run['pause_ms']:.0f} ms")
             except Exception as error:
                 run["error"] = told = f"{type(error).__name__}: {error}"
             print(f"  {mib} MiB, {kind.name}: {told}", file=sys.stderr,
@@ -71,8 +72,9 @@ def _run(kind: type[Way], here: Stage, mib: int) -> dict:
     wait_for_answer(state, 0, _FILL_SECONDS)
     warm_up(here)
     moved = kind(here).move()
-    (state / "command").write_text("1 sequential\n")
-    wait_for_answer(state, 1, _VERIFY_SECONDS)
+    # By its own clock, until it has what it runs in.
+    command(state, "1 pause")
+    pause = wait_for_answer(state, 1, _VERIFY_SECONDS)["nanoseconds"]
     if wrong := wrong_pages(state, _VERIFY_SECONDS):
         raise ValueError(f"{wrong} pages are wrong")
-    return moved
+    return moved | {"pause_ms": pause / 1e6}

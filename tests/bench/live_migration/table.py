@@ -46,21 +46,25 @@ def render_downtime(runs: list[dict]) -> Iterator[str]:
     floor = [run["downtime_ms"] for run in plain]
     dump, restore = ([run["phases_ms"][what] for run in plain]
                      for what in ("dump", "restore"))
+    pause = [run["pause_ms"] for run in plain]
     yield (f"criu dump + criu restore of {SIZES_MIB[0]} MiB: {_spread(floor)} "
-           f"ms, of which dump {_spread(dump)}, restore {_spread(restore)}")
-    yield _line(["memory, MiB", "downtime, ms", "/ CRIU",
-                 *(f"{phase}" for phase in _PHASES)],
-                (12, 20, 8, *(12 for _ in _PHASES)))
+           f"ms, of which dump {_spread(dump)}, restore {_spread(restore)}; "
+           f"missed {_spread(pause)}")
+    widths = (12, 18, 8, 18, 8, *(11 for _ in _PHASES))
+    yield _line(["memory, MiB", "downtime, ms", "/ CRIU", "missed, ms",
+                 "/ CRIU", *(f"{phase}" for phase in _PHASES)], widths)
     for mib in sorted({run["mib"] for run in good}):
         ours = [run for run in good
                 if run["mib"] == mib and run["way"] == Pagelift.name]
         if not ours:
             continue
         downtime = [run["downtime_ms"] for run in ours]
+        missed = [run["pause_ms"] for run in ours]
         yield _line([f"{mib}", _spread(downtime), _ratio(downtime, floor),
+                     _spread(missed), _ratio(missed, pause),
                      *(_median_of([run["phases_ms"].get(phase, 0)
                                    for run in ours]) for phase in _PHASES)],
-                    (12, 20, 8, *(12 for _ in _PHASES)))
+                    widths)
 
 
 def verdicts(service: list[dict], downtime: list[dict]) -> Iterator[str]:
