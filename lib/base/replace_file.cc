@@ -26,23 +26,35 @@ absl::Status RemoveIfThere(int directory, const std::string& name) {
   return absl::OkStatus();
 }
 
-}  // namespace
-
-absl::Status ReplaceFile(int directory, const std::string& name,
-                         absl::string_view contents) {
+absl::Status Replace(int directory, const std::string& name,
+                     absl::string_view contents, bool sync) {
   const std::string new_name = NewName(name);
   RETURN_IF_ERROR(RemoveIfThere(directory, new_name));
   const UniqueFd fd(openat(directory, new_name.c_str(),
                            O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd.valid()) return SysError("make ", new_name);
   absl::Status written = WriteAll(fd.get(), contents);
-  if (written.ok() && fsync(fd.get()) != 0) written = SysError("fsync");
+  if (written.ok() && sync && fsync(fd.get()) != 0) {
+    written = SysError("fsync");
+  }
   if (written.ok() &&
       renameat(directory, new_name.c_str(), directory, name.c_str()) != 0) {
     written = SysError("rename");
   }
   if (!written.ok()) unlinkat(directory, new_name.c_str(), 0);
   return written;
+}
+
+}  // namespace
+
+absl::Status ReplaceFile(int directory, const std::string& name,
+                         absl::string_view contents) {
+  return Replace(directory, name, contents, /*sync=*/true);
+}
+
+absl::Status ReplaceUnsynced(int directory, const std::string& name,
+                             absl::string_view contents) {
+  return Replace(directory, name, contents, /*sync=*/false);
 }
 
 absl::Status RemoveReplaceableFile(int directory, const std::string& name) {

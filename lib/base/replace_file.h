@@ -15,6 +15,11 @@ namespace pagelift {
 absl::Status ReplaceFile(int directory, const std::string& name,
                          absl::string_view contents);
 
+// The same, but for a power failure, and not waiting for a disk: for what is of
+// use only as long as this host is up.
+absl::Status ReplaceUnsynced(int directory, const std::string& name,
+                             absl::string_view contents);
+
 // Both files; OK if there are none.
 absl::Status RemoveReplaceableFile(int directory, const std::string& name);
 

@@ -43,6 +43,14 @@ TEST_F(ReplaceFileTest, MakesAndReplaces) {
   EXPECT_EQ(status.st_mode & 0777, 0600u);
 }
 
+TEST_F(ReplaceFileTest, DoesTheSameUnsynced) {
+  EXPECT_OK(ReplaceUnsynced(fd_.get(), "file", "first"));
+  std::ofstream(dir_.Join("file.new")) << "half";
+  EXPECT_OK(ReplaceUnsynced(fd_.get(), "file", "second"));
+  EXPECT_EQ(Contents("file"), "second");
+  EXPECT_FALSE(IsThere("file.new"));
+}
+
 TEST_F(ReplaceFileTest, LeavesTheOldOneWhereItCannotReplace) {
   ASSERT_EQ(mkdir(dir_.Join("file").c_str(), 0700), 0);
   EXPECT_FALSE(ReplaceFile(fd_.get(), "file", "contents").ok());

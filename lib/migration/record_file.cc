@@ -6,9 +6,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
-#include <fstream>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -165,18 +164,8 @@ absl::StatusOr<bool> ReadRecordInto(const std::string& directory,
 
 absl::Status WriteNote(const std::string& directory, const std::string& name,
                        const google::protobuf::MessageLite& note) {
-  const std::string path = PathOf(directory, name);
-  const std::string new_path = absl::StrCat(path, ".new");
-  {
-    std::ofstream file(new_path, std::ios::trunc | std::ios::binary);
-    if (!note.SerializeToOstream(&file) || !file.flush()) {
-      return SysError("write ", new_path);
-    }
-  }
-  if (rename(new_path.c_str(), path.c_str()) != 0) {
-    return SysError("rename ", new_path);
-  }
-  return absl::OkStatus();
+  ASSIGN_OR_RETURN(const UniqueFd fd, OpenDirectory(directory));
+  return ReplaceUnsynced(fd.get(), name, note.SerializeAsString());
 }
 
 absl::StatusOr<bool> ReadNoteInto(const std::string& directory,

@@ -121,7 +121,7 @@ absl::Status HostRestoreWork::OpenSession(const v1::RestoreRequest& request) {
   const UniqueFd directory(
       ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory.valid()) return SysError("open ", directory_);
-  return ReplaceFile(directory.get(), kSession, opened.session());
+  return ReplaceUnsynced(directory.get(), kSession, opened.session());
 }
 
 void HostRestoreWork::CancelSessionIf(

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -15,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "lib/base/read_file.h"
+#include "lib/base/replace_file.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/process/boot_id.h"
@@ -167,20 +167,7 @@ bool RestoreDirectory::IsGone() const {
 
 absl::Status RestoreDirectory::Write(const std::string& name,
                                      const std::string& text) const {
-  const std::string new_name = absl::StrCat(name, ".new");
-  const std::string line = absl::StrCat(text, "\n");
-  const UniqueFd file(
-      openat(fd(), new_name.c_str(),
-             O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!file.valid()) return SysError("make ", new_name);
-  if (write(file.get(), line.data(), line.size()) !=
-      static_cast<ssize_t>(line.size())) {
-    return SysError("write ", new_name);
-  }
-  if (renameat(fd(), new_name.c_str(), fd(), name.c_str()) != 0) {
-    return SysError("rename ", new_name);
-  }
-  return absl::OkStatus();
+  return ReplaceUnsynced(fd(), name, absl::StrCat(text, "\n"));
 }
 
 std::optional<std::string> RestoreDirectory::ReadLine(

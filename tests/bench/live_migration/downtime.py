@@ -44,11 +44,12 @@ class _PlainCriu(StopAndCopy):
 
 
 def measure(sizes_mib: list[int], repetitions: int) -> Iterator[dict]:
-    """The runs, ready for JSON. First of each round is plain CRIU with no
-    memory to speak of."""
+    """The runs, ready for JSON. Before each is one of plain CRIU with no memory
+    to speak of: neighbours come and go."""
     for repetition in range(repetitions):
-        todo: list[tuple[type[Way], int]] = [(_PlainCriu, SIZES_MIB[0])]
-        todo += [(_WithoutSpool, mib) for mib in sizes_mib]
+        todo: list[tuple[type[Way], int]] = []
+        for mib in sizes_mib:
+            todo += [(_PlainCriu, SIZES_MIB[0]), (_WithoutSpool, mib)]
         for kind, mib in todo:
             run = {"way": kind.name, "mib": mib, "repetition": repetition,
                    "load_before": os.getloadavg()[0]}
