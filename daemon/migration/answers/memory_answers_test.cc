@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -174,10 +175,12 @@ TEST_F(MemoryAnswersTest, WithoutAnAnswerTheTreeGoesOn) {
   ASSERT_OK_AND_ASSIGN(
       ParkedDump dump,
       ParkedDump::Start(plan, pair.leash, std::move(pair.for_criu)));
-  // As if we had died.
+  ASSERT_OK(dump.WaitUntilReady(pair.leash, kSoon));
+  // As if we had died, just after this.
   answers_.reset();
-  EXPECT_FALSE(dump.WaitUntilParked(pair.leash, kSoon).ok());
-  EXPECT_TRUE(dump.process().HasExited());
+  ASSERT_OK(pair.leash.rpc().Answer(true));
+  EXPECT_THAT(dump.WaitUntilEnded(kSoon), IsOkAndHolds(std::optional<int>(1)));
+  pair.leash.Reset();
   EXPECT_TRUE(target_.CountsOn(kMain));
   EXPECT_TRUE(target_.CountsOn(kChild));
 }

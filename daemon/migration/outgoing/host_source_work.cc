@@ -239,6 +239,7 @@ absl::Status HostSourceWork::WaitUntilParked() {
   if (!absl::IsUnimplemented(parked)) return parked;
   LOG(Warning) << "criu looks at memory itself, which takes longer: "
                << parked.message();
+  dump_.reset();
   answers_.reset();
   std::error_code error;
   std::filesystem::remove_all(place_.images(), error);
