@@ -166,8 +166,8 @@ absl::Status Serve(const Options& options, const GuardedLife& life,
 // What those before this one have left open for it.
 std::vector<int> ToKeep(const std::string& directory) {
   std::vector<int> keep;
-  const auto noted = ReadNote<v1::SourceDescriptors>(
-      directory, MigrationPlace::kDescriptors);
+  const auto noted =
+      ReadNote<v1::SourceDescriptors>(directory, MigrationPlace::kDescriptors);
   if (!noted.ok() || !noted->has_value()) return keep;
   keep = {(*noted)->leash(), (*noted)->spool()};
   for (const v1::FrozenTask& task : (*noted)->tasks()) {
