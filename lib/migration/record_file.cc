@@ -101,17 +101,29 @@ absl::Status WriteAnew(const std::string& directory, const std::string& name,
   return absl::OkStatus();
 }
 
+absl::Status WriteAt(int fd, size_t offset, absl::string_view bytes) {
+  // A part of it is not whole, and so is not there.
+  if (pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)) !=
+      static_cast<ssize_t>(bytes.size())) {
+    return SysError("write a record");
+  }
+  if (fdatasync(fd) != 0) return SysError("fdatasync of a record");
+  return absl::OkStatus();
+}
+
 absl::Status WriteOver(const std::string& path, size_t offset,
                        absl::string_view slot) {
   const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd.valid()) return SysError("open ", path);
-  // A part of it is not whole, and so is not there.
-  if (pwrite(fd.get(), slot.data(), slot.size(), static_cast<off_t>(offset)) !=
-      static_cast<ssize_t>(slot.size())) {
-    return SysError("write ", path);
+  absl::Status written = WriteAt(fd.get(), offset, slot);
+  if (!written.ok()) {
+    // The kernel keeps what it could not write, shows it to whoever reads, and
+    // forgets it some day: nobody may act on that, or take the other slot, the
+    // last that is on the disk, for the older one.
+    WriteAt(fd.get(), offset, std::string(sizeof(SlotHeader), '\0'))
+        .IgnoreError();
   }
-  if (fdatasync(fd.get()) != 0) return SysError("fdatasync ", path);
-  return absl::OkStatus();
+  return written;
 }
 
 // Nothing if it is not there.

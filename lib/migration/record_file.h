@@ -22,7 +22,8 @@ namespace pagelift {
 // write, and how many bytes the message has, of 64 bits each; XXH3 of those two
 // numbers and the message, 64 bits, seed 0; the message.
 
-// On the disk when this returns. After an error it may be there or not.
+// On the disk when this returns. After an error the one before is what is read;
+// after a power failure it may be either.
 absl::Status WriteRecord(const std::string& directory, const std::string& name,
                          const google::protobuf::MessageLite& record);
 

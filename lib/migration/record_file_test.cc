@@ -1,7 +1,9 @@
 #include "lib/migration/record_file.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <fstream>
 #include <string>
 
@@ -98,6 +100,27 @@ TEST(RecordFileTest, AFullDiskIsNoObstacle) {
   EXPECT_EQ(first.st_ino, then.st_ino);
   EXPECT_EQ(first.st_blocks, then.st_blocks);
   EXPECT_EQ(first.st_size, then.st_size);
+}
+
+TEST(RecordFileTest, AfterOneThatFailsTheOneBeforeIsRead) {
+  const TempDir dir;
+  Write(dir, "prepared");
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  // Within the second slot.
+  rlimit limited = before;
+  limited.rlim_cur = 8192 + 40;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &limited), 0);
+  v1::SourceRecord record;
+  record.set_state("committed, and more than there is room for");
+  EXPECT_FALSE(WriteRecord(dir.path(), "record", record).ok());
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_EQ(StateIn(dir), "prepared");
+  EXPECT_EQ(ReadFile(dir.Join("record"))->substr(8192, 32),
+            std::string(32, '\0'));
+  Write(dir, "aborted");
+  EXPECT_EQ(StateIn(dir), "aborted");
 }
 
 TEST(RecordFileTest, GrowsWithTheMessage) {
