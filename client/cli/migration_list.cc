@@ -13,6 +13,7 @@
 #include "client/cli/human_units.h"
 #include "daemon/migration/outgoing/migration_place.h"
 #include "lib/base/json_string.h"
+#include "lib/base/log.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/migration/record_file.h"
@@ -52,11 +53,16 @@ absl::StatusOr<std::vector<KnownMigration>> KnownMigrations(
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(state, error)) {
     const std::string directory = entry.path().string();
-    ASSIGN_OR_RETURN(
-        const std::optional<v1::MigrationPlan> plan,
-        ReadRecord<v1::MigrationPlan>(directory, MigrationPlace::kPlan));
-    if (!plan.has_value()) continue;
-    ASSIGN_OR_RETURN(KnownMigration known, Read(directory, *plan));
+    const absl::StatusOr<std::optional<v1::MigrationPlan>> plan =
+        ReadRecord<v1::MigrationPlan>(directory, MigrationPlace::kPlan);
+    // The others are told of all the same.
+    if (absl::IsDataLoss(plan.status())) {
+      LOG(Warning) << plan.status().message();
+      continue;
+    }
+    RETURN_IF_ERROR(plan.status());
+    if (!plan->has_value()) continue;
+    ASSIGN_OR_RETURN(KnownMigration known, Read(directory, **plan));
     found.push_back(std::move(known));
   }
   if (error && error != std::errc::no_such_file_or_directory) {

@@ -104,7 +104,7 @@ RequestFate DestinationProtocol::On(MigrationRequest request) {
       if (recorded_ == Recorded::kRunning || recorded_ == Recorded::kReleased) {
         return RequestFate::kDone;
       }
-      // It does; that it is written down is of use for nobody but us.
+      // It does; that it is written down is of use only for a next one of us.
       if (RunsUnrecorded()) return RequestFate::kDone;
       if (is_aborting || recorded_ < Recorded::kHeld) {
         return RequestFate::kRefused;

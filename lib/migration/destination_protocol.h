@@ -90,6 +90,10 @@ class DestinationProtocol {
   void LookAgain();
 
   DestinationRecorded recorded() const { return recorded_; }
+  // It does, also if that is not recorded yet.
+  bool runs() const {
+    return recorded_ == DestinationRecorded::kRunning || RunsUnrecorded();
+  }
   // Nobody can tell any more whether it has run: it is not started again.
   bool stuck() const { return stuck_; }
 

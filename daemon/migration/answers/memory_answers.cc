@@ -217,9 +217,12 @@ void MemoryAnswers::Run(const AskedCalls& calls) {
                                               ? AnswerOpen(calls, *call)
                                               : AnswerScan(calls, *call);
     if (!answered.ok()) {
+      {
+        // First: it may have ended before we are back.
+        absl::MutexLock lock(&mu_);
+        refused_.Update(answered.status());
+      }
       calls.Fail(*call, EOPNOTSUPP);
-      absl::MutexLock lock(&mu_);
-      refused_.Update(answered.status());
     } else if (!*answered) {
       calls.Continue(*call);
     }

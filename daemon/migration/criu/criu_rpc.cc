@@ -99,13 +99,19 @@ absl::StatusOr<criu::RpcResponse> CriuRpc::Next(const PidFd& criu,
     return absl::DeadlineExceededError("criu says nothing");
   }
   if (fds[2].revents != 0) return absl::CancelledError("criu is not needed");
-  if (fds[0].revents == 0) return absl::UnavailableError("criu has ended");
   std::array<char, 1 << 16> packet;
-  ssize_t size;
-  do {
-    size = recv(socket_.get(), packet.data(), packet.size(), 0);
-  } while (size < 0 && errno == EINTR);
-  if (size < 0 && errno != ECONNRESET) return SysError("hear of criu");
+  ssize_t size = -1;
+  // Also if only its end was seen: it may have said something before. That it
+  // has left something unread is told first, and once.
+  for (int tries = 0; tries < 2; ++tries) {
+    do {
+      size = recv(socket_.get(), packet.data(), packet.size(), MSG_DONTWAIT);
+    } while (size < 0 && errno == EINTR);
+    if (size >= 0 || errno != ECONNRESET) break;
+  }
+  if (size < 0 && errno != ECONNRESET && errno != EAGAIN) {
+    return SysError("hear of criu");
+  }
   if (size <= 0) return absl::UnavailableError("criu has ended");
   criu::RpcResponse response;
   if (!response.ParseFromArray(packet.data(), static_cast<int>(size))) {

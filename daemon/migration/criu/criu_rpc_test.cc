@@ -150,6 +150,18 @@ TEST_F(CriuRpcTest, ACriuThatHasEndedIsMissedThoughItsSocketIsOpen) {
   EXPECT_THAT(program.Wait(), IsOkAndHolds(1));
 }
 
+TEST_F(CriuRpcTest, TheLastWordIsHeardOfOneThatHasLeftSomethingUnread) {
+  criu::RpcResponse said;
+  said.set_kind(criu::RPC_DUMP);
+  said.set_success(true);
+  Say(said.SerializeAsString());
+  ASSERT_OK(rpc_->Answer(true));
+  criu_.reset();
+  ASSERT_OK_AND_ASSIGN(const criu::RpcResponse heard, NextSoon());
+  EXPECT_TRUE(heard.success());
+  EXPECT_THAT(NextSoon(), StatusIs(absl::StatusCode::kUnavailable));
+}
+
 TEST_F(CriuRpcTest, NeitherEndIsInheritedByAccident) {
   EXPECT_EQ(fcntl(rpc_->fd(), F_GETFD), FD_CLOEXEC);
   EXPECT_EQ(fcntl(criu_.get(), F_GETFD), FD_CLOEXEC);

@@ -199,9 +199,12 @@ v1::GetMigrationResponse IncomingMigration::Describe() {
   v1::GetMigrationResponse response;
   work_->Describe(&response);
   absl::MutexLock lock(&mu_);
-  response.set_state(protocol_.next() == DestinationStep::kRestore
-                         ? "restoring"
-                         : ToString(protocol_.recorded()));
+  if (protocol_.next() == DestinationStep::kRestore) {
+    response.set_state("restoring");
+  } else {
+    response.set_state(ToString(protocol_.runs() ? DestinationRecorded::kRunning
+                                                 : protocol_.recorded()));
+  }
   if (protocol_.stuck()) {
     response.set_trouble(std::string(Refusal().message()));
   } else if (failures_in_a_row_ > 0) {

@@ -1,7 +1,11 @@
 #include "daemon/migration/incoming/incoming_migration.h"
 
+#include <sys/resource.h>
+
 #include <atomic>
+#include <csignal>
 #include <deque>
+#include <functional>
 #include <thread>
 #include <utility>
 
@@ -30,6 +34,7 @@ struct Host {
   std::deque<absl::Status> let_go_results;
   RestoreFound there = RestoreFound::kNothing;
   bool lost = false;
+  std::function<void()> when_let_go = [] {};
   std::atomic<bool> restore_hangs{false};
   std::string last_page_server;
 
@@ -63,6 +68,7 @@ class FakeWork : public RestoreWork {
   absl::Status LetGo() override {
     absl::MutexLock lock(&host_.mu);
     host_.done.push_back("let go");
+    host_.when_let_go();
     const absl::Status status = Next(host_.let_go_results);
     if (status.ok()) host_.there = RestoreFound::kRuns;
     return status;
@@ -168,11 +174,33 @@ TEST_F(IncomingMigrationTest, GoesAllTheWay) {
   BringToHeld();
   EXPECT_EQ(migration_->Describe().state(), "held");
   EXPECT_OK(migration_->Commit(Never));
-  EXPECT_TRUE(Eventually(
-      [&] { return migration_->recorded() == DestinationRecorded::kRunning; }));
+  EXPECT_EQ(migration_->Describe().state(), "running");
   EXPECT_OK(migration_->Release(Never));
   EXPECT_THAT(host_.Done(), ElementsAre("restore", "let go", "forget"));
   EXPECT_EQ(migration_->Describe().state(), "released");
+}
+
+// So that it does not stand still for a disk.
+TEST_F(IncomingMigrationTest,
+       WhoCommitsIsAnsweredWhenItRunsNotWhenThatIsWritten) {
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  BringToHeld();
+  {
+    absl::MutexLock lock(&host_.mu);
+    host_.when_let_go = [before] {
+      rlimit none = before;
+      none.rlim_cur = 0;
+      EXPECT_EQ(setrlimit(RLIMIT_FSIZE, &none), 0);
+    };
+  }
+  EXPECT_OK(migration_->Commit(Never));
+  EXPECT_EQ(migration_->Describe().state(), "running");
+  EXPECT_EQ(migration_->recorded(), DestinationRecorded::kResuming);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  EXPECT_TRUE(Eventually(
+      [&] { return migration_->recorded() == DestinationRecorded::kRunning; }));
 }
 
 TEST_F(IncomingMigrationTest, WhatIsAskedTwiceIsDoneOnce) {

@@ -85,6 +85,9 @@ absl::StatusOr<v1::RestoreRequest> Completed(
 
 absl::Status TakeIn(const v1::ShipImagesRequest& part, ImageIntake& intake) {
   for (const v1::ShipImagesRequest::Piece& piece : part.pieces()) {
+    if (piece.piece_case() == v1::ShipImagesRequest::Piece::PIECE_NOT_SET) {
+      return absl::InvalidArgumentError("a piece of images with nothing in it");
+    }
     if (piece.has_file()) {
       RETURN_IF_ERROR(intake.BeginFile(
           {piece.file().name(), piece.file().size(), piece.file().digest()}));
@@ -159,9 +162,13 @@ absl::Status MigrationService::Ship(
   ASSIGN_OR_RETURN(ImageIntake intake,
                    ImageIntake::Begin(migrations_.DirectoryOf(id),
                                       part.start().file_count()));
-  do {
+  RETURN_IF_ERROR(TakeIn(part, intake));
+  while (reader.Read(&part)) {
+    if (part.has_start()) {
+      return absl::InvalidArgumentError("ShipImages begins once");
+    }
     RETURN_IF_ERROR(TakeIn(part, intake));
-  } while (reader.Read(&part));
+  }
   // A caller who has gone has perhaps not sent all; he sends it again.
   if (context.IsCancelled()) return absl::CancelledError("the caller has gone");
   return migration->Publish([&intake] { return intake.Publish(); });

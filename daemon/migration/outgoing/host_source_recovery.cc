@@ -60,6 +60,7 @@ absl::Status HostSourceWork::Adopt() {
   if (noted.has_value()) note_ = *noted;
   const bool same_guard =
       noted.has_value() && FromProto(noted->guard()) == guard_;
+  bool was_down = false;  // This host.
   const auto& tasks = note_.tasks_size() > 0 ? note_.tasks() : record->tasks();
   if (same_guard) {
     if (absl::StatusOr<CriuLeash> leash = CriuLeash::Adopt(note_.leash());
@@ -76,10 +77,9 @@ absl::Status HostSourceWork::Adopt() {
     note_.set_leash(-1);
     note_.set_spool(-1);
     ASSIGN_OR_RETURN(const std::string boot_id, BootId());
-    tree_ = std::make_shared<FrozenTree>(record->boot_id() == boot_id ||
-                                                 record->boot_id().empty()
-                                             ? ReopenTree(tasks)
-                                             : EndedTree(tasks));
+    was_down = record->boot_id() != boot_id && !record->boot_id().empty();
+    tree_ = std::make_shared<FrozenTree>(was_down ? EndedTree(tasks)
+                                                  : ReopenTree(tasks));
     if (record->state() == ToString(SourceRecorded::kCommitted) ||
         record->state() == ToString(SourceRecorded::kResumed)) {
       RETURN_IF_ERROR(CheckReopened());
@@ -91,8 +91,10 @@ absl::Status HostSourceWork::Adopt() {
     return absl::OkStatus();
   }
   absl::Status opened = OpenImages();
-  if (!opened.ok() && record->state() == ToString(SourceRecorded::kSpooled)) {
-    // Perhaps nobody needs them any more: the destination knows.
+  if (!opened.ok() &&
+      (was_down || record->state() == ToString(SourceRecorded::kSpooled))) {
+    // Perhaps nobody needs them any more: the destination knows. If this host
+    // has lost them, it is to run there all the same.
     LOG(Error) << "migration " << plan_.id() << ": " << opened.message();
     return absl::OkStatus();
   }

@@ -233,9 +233,8 @@ absl::Status HostSourceWork::StartDump() {
   return dump_->WaitUntilReady(*leash_, kParkPatience, cancel_.get());
 }
 
-absl::Status HostSourceWork::WaitUntilParked() {
-  absl::Status parked =
-      dump_->WaitUntilParked(*leash_, kParkPatience, cancel_.get());
+absl::Status HostSourceWork::Park() {
+  absl::Status parked = ParkOnce();
   if (!absl::IsUnimplemented(parked)) return parked;
   LOG(Warning) << "criu looks at memory itself, which takes longer: "
                << parked.message();
@@ -244,15 +243,17 @@ absl::Status HostSourceWork::WaitUntilParked() {
   std::error_code error;
   std::filesystem::remove_all(place_.images(), error);
   if (error) return SysErrorOf(error.value(), "remove ", place_.images());
+  tree_.reset();
   RETURN_IF_ERROR(StartDump());
-  return dump_->WaitUntilParked(*leash_, kParkPatience, cancel_.get());
+  return ParkOnce();
 }
 
-absl::Status HostSourceWork::Park() {
+absl::Status HostSourceWork::ParkOnce() {
   // It may have ended while we asked.
   ASSIGN_OR_RETURN(const ProcessName root, NameOfProcess(plan_.pid()));
   if (root.start_ticks != plan_.start_ticks()) return NotTheSame();
-  RETURN_IF_ERROR(WaitUntilParked());
+  RETURN_IF_ERROR(
+      dump_->WaitUntilParked(*leash_, kParkPatience, cancel_.get()));
   ASSIGN_OR_RETURN(FrozenTree tree,
                    FrozenTree::Open(place_.images(), plan_.pid()));
   tree_ = std::make_shared<FrozenTree>(std::move(tree));
@@ -263,7 +264,12 @@ absl::Status HostSourceWork::Park() {
   *note_.mutable_tasks() = ToProto(*tree_);
   RETURN_IF_ERROR(Note());
   if (dump_->answered()) {
-    RETURN_IF_ERROR(CompletePagemaps(place_.images(), *tree_, *answers_));
+    const absl::Status completed =
+        CompletePagemaps(place_.images(), *tree_, *answers_);
+    if (!completed.ok()) {
+      dump_->Abandon(*leash_);
+      return absl::UnimplementedError(completed.message());
+    }
   }
   return OpenImages();
 }
@@ -372,6 +378,11 @@ absl::Status HostSourceWork::GoOnSpooling() {
 }
 
 absl::Status HostSourceWork::SpoolAll() {
+  if (spool_ == nullptr) {
+    // The images are lost, and the tree with them: see Adopt().
+    RETURN_IF_ERROR(AwaitDrained());
+    return EndTree();
+  }
   RETURN_IF_ERROR(StartServing());
   absl::Status failed;
   const absl::Duration start =
@@ -405,12 +416,10 @@ absl::Status HostSourceWork::AwaitDrained() {
 }
 
 absl::Status HostSourceWork::LetGo() {
-  if (dump_.has_value() && leash_.has_value()) {
-    dump_->Abandon(*leash_);
-    dump_.reset();
-  }
   if (leash_.has_value()) leash_->Reset();
   leash_.reset();
+  if (dump_.has_value()) dump_->WaitOrKill();
+  dump_.reset();
   if (note_.fenced() && tree_ != nullptr) {
     // CRIU has done that, unless it was killed.
     const absl::Status repaired = tree_->EndRepairOfSockets();

@@ -72,7 +72,8 @@ class HostSourceWork : public SourceWork {
   void PrepareAnswers();
   // A criu that has done all that it can do while the tree runs.
   absl::Status StartDump();
-  absl::Status WaitUntilParked();
+  // kUnimplemented: it is to be dumped without answers; it goes on meanwhile.
+  absl::Status ParkOnce();
   // What a dead worker has left.
   absl::Status Adopt();
   absl::Status Note();

@@ -181,6 +181,10 @@ std::string ParkedDump::TimeOnProcessor() const {
 
 void ParkedDump::Abandon(CriuLeash& leash, absl::Duration patience) {
   leash.Reset();
+  WaitOrKill(patience);
+}
+
+void ParkedDump::WaitOrKill(absl::Duration patience) {
   std::string before = TimeOnProcessor();
   while (absl::IsDeadlineExceeded(WaitUntilEnded(patience).status())) {
     std::string now = TimeOnProcessor();

@@ -79,6 +79,8 @@ class ParkedDump {
   // the tree goes on then as well, but a task that CRIU was just at
   // work in, before it was parked, may die of it.
   void Abandon(CriuLeash& leash, absl::Duration patience = kPatience);
+  // The same of one whose leash was reset by another worker.
+  void WaitOrKill(absl::Duration patience = kPatience);
 
   // Its exit code, 128 + N after signal N, or nothing if it has ended but is
   // not a child of ours. kDeadlineExceeded: it runs.

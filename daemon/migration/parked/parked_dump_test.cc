@@ -161,6 +161,16 @@ TEST(ParkedDumpTest, CanBeCancelled) {
   EXPECT_THAT(DumpBy(target.Plan(), kSoon, cancel.get()),
               StatusIs(absl::StatusCode::kCancelled));
   EXPECT_TRUE(target.CountsOn(kMain));
+  // And when it has begun.
+  ASSERT_OK_AND_ASSIGN(CriuLeash::Pair pair, CriuLeash::Make());
+  ASSERT_OK_AND_ASSIGN(
+      ParkedDump dump,
+      ParkedDump::Start(target.Plan(), pair.leash, std::move(pair.for_criu)));
+  ASSERT_OK(dump.WaitUntilReady(pair.leash, kSoon));
+  EXPECT_THAT(dump.WaitUntilParked(pair.leash, kSoon, cancel.get()),
+              StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_TRUE(dump.process().HasExited());
+  EXPECT_TRUE(target.CountsOn(kMain));
   EXPECT_TRUE(target.CountsOn(kChild));
 }
 

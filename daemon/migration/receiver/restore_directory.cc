@@ -149,7 +149,9 @@ absl::Status RestoreDirectory::NoteTasks(absl::Span<const PidFd> tasks) const {
   return Write(kTasks, absl::StrJoin(lines, "\n"));
 }
 absl::Status RestoreDirectory::NoteAborted() const {
-  return Write(kAborted, "");
+  // The keeper and who tells it to end may both do, and be in each other's way.
+  const absl::Status noted = Write(kAborted, "");
+  return noted.ok() ? noted : Write(kAborted, "");
 }
 absl::Status RestoreDirectory::NoteLetGo() const { return Write(kLetGo, ""); }
 absl::Status RestoreDirectory::NotePassed() const { return Write(kPassed, ""); }
