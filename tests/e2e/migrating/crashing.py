@@ -23,8 +23,8 @@ TARGET = "beating_target"
 # In their order, as the log of a migration's server calls them.
 STEPS = ("preparing", "parking", "shipping", "restoring", "committing",
          "resuming", "spooling", "draining")
-# Until when something dies after a step has begun.
-_LONGEST_SECONDS = 0.06
+# Until when something dies after a step has begun, unless that is said.
+LONGEST_SECONDS = 0.06
 _GIVE_UP = "3s"
 _LINK_SECONDS = (0.1, 5.0)
 _SLOT_HEADER_BYTES = 32
@@ -83,8 +83,9 @@ class Outcome:
 class Crasher:
     """Migrates one target between two stations, again and again."""
 
-    def __init__(self, here: Stage) -> None:
+    def __init__(self, here: Stage, longest_seconds: float) -> None:
         self._here = here
+        self._longest_seconds = longest_seconds
         self._state = here.scene.make_folder("state")
         self._at = here.left
         self._at.host.start_target(
@@ -104,7 +105,7 @@ class Crasher:
                                  chance.choice(("0s", "2s")))
         place = place_of(migration)
         wait_for_step(place, step, migration)
-        time.sleep(chance.uniform(0, _LONGEST_SECONDS))
+        time.sleep(chance.uniform(0, self._longest_seconds))
         before = _recorded(place)
         hit = VICTIMS[victim](here, migration, chance)
         state = settle(migration, place)
@@ -199,6 +200,7 @@ def settle(migration: Migration, place: Path) -> str:
 
 
 def crash(times: int, seed: int, victims: list[str], steps: list[str],
+          longest_seconds: float,
           tell: Callable[[str], None]) -> collections.Counter[Outcome]:
     """So many migrations, each with a death."""
     outcomes: collections.Counter[Outcome] = collections.Counter()
@@ -206,7 +208,7 @@ def crash(times: int, seed: int, victims: list[str], steps: list[str],
     plan = [(victim, step) for victim in victims for step in steps]
     chance.shuffle(plan)
     with stage("migration-crashes") as here:
-        crasher = Crasher(here)
+        crasher = Crasher(here, longest_seconds)
         for number in range(times):
             victim, step = plan[number % len(plan)]
             try:
