@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "lib/base/open_directory.h"
 #include "lib/base/read_file.h"
 #include "lib/base/replace_file.h"
 #include "lib/base/status_macros.h"
@@ -20,12 +21,6 @@
 
 namespace pagelift {
 namespace {
-
-absl::StatusOr<UniqueFd> OpenDirectory(const std::string& path) {
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid()) return SysError("open ", path);
-  return fd;
-}
 
 constexpr size_t kSmallestSlot = 8192;  // Most are below 1 KiB.
 

@@ -1,6 +1,5 @@
 #include "daemon/migration/criu/criu_rpc.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,21 +12,12 @@
 #include "daemon/migration/criu/criu_config.h"
 #include "lib/base/log.h"
 #include "lib/base/memory_file.h"
+#include "lib/base/open_directory.h"
 #include "lib/base/poll_until.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 
 namespace pagelift {
-namespace {
-
-absl::StatusOr<UniqueFd> OpenDirectory(const std::string& path) {
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid()) return SysError("open ", path);
-  return fd;
-}
-
-}  // namespace
-
 absl::StatusOr<CriuRpc::Pair> CriuRpc::Make() {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {

@@ -14,6 +14,7 @@
 #include "daemon/migration/hosts/hook.h"
 #include "daemon/migration/receiver/image_intake.h"
 #include "lib/base/log.h"
+#include "lib/base/open_directory.h"
 #include "lib/base/read_file.h"
 #include "lib/base/replace_file.h"
 #include "lib/base/status_macros.h"
@@ -118,9 +119,7 @@ absl::Status HostRestoreWork::OpenSession(const v1::RestoreRequest& request) {
   ASSIGN_OR_RETURN(DaemonClient * daemon, Daemon());
   ASSIGN_OR_RETURN(const v1::OpenSessionResponse opened,
                    daemon->OpenSession(open));
-  const UniqueFd directory(
-      ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory.valid()) return SysError("open ", directory_);
+  ASSIGN_OR_RETURN(const UniqueFd directory, OpenDirectory(directory_));
   return ReplaceUnsynced(directory.get(), kSession, opened.session());
 }
 

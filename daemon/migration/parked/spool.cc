@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "lib/base/log.h"
+#include "lib/base/open_directory.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/xxh3.h"
@@ -48,12 +49,6 @@ absl::Status ReadAll(int fd, absl::Span<std::byte> bytes, uint64_t offset,
     offset += static_cast<uint64_t>(n);
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<UniqueFd> OpenDirectory(const std::string& path) {
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd.valid()) return SysError("open ", path);
-  return fd;
 }
 
 std::string PathIn(const std::string& directory) {

@@ -13,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "lib/base/open_directory.h"
 #include "lib/base/status_macros.h"
 #include "lib/base/sys_error.h"
 #include "lib/base/write_all.h"
@@ -145,12 +146,8 @@ absl::Status ImageIntake::Publish() {
 }
 
 absl::Status SyncImages(const std::string& parent) {
-  const UniqueFd parent_fd(
-      open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!parent_fd.valid()) return SysError("open ", parent);
-  const UniqueFd images(
-      openat(parent_fd.get(), kImages,
-             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  ASSIGN_OR_RETURN(const UniqueFd parent_fd, OpenDirectory(parent));
+  const UniqueFd images = OpenDirectoryAt(parent_fd.get(), kImages);
   if (!images.valid()) return SysError("open ", parent, "/", kImages);
   const std::string path = absl::StrCat(parent, "/", kImages);
   // All are on their way to the disk before one is waited for.
