@@ -238,19 +238,17 @@ absl::StatusOr<bool> MemoryAnswers::AnswerOpen(const AskedCalls& calls,
   if (!file.has_value() || file->name != "smaps" || file->pid == call.tid) {
     return false;
   }
-  UniqueFd smaps;
-  ASSIGN_OR_RETURN(Process process, LookAt(file->pid, &smaps));
+  std::string text;
+  ASSIGN_OR_RETURN(Process process, LookAt(file->pid, &text));
+  ASSIGN_OR_RETURN(const UniqueFd smaps, MemoryFile("smaps", text));
   // What was read under this number is of who is still frozen.
   if (!calls.StillWaits(call)) return false;
-  std::vector<PageRange> known;
-  if (!process.maybe_guarded) {
-    // Of another process that had its number it is of no use, and no harm.
-    absl::MutexLock lock(&mu_);
-    known = std::move(ahead_[file->pid]);
-  }
-  BeginScan(process, std::move(known));
   {
     absl::MutexLock lock(&mu_);
+    std::vector<PageRange> known;
+    // Of another process that had its number it is of no use, and no harm.
+    if (!process.maybe_guarded) known = std::move(ahead_[file->pid]);
+    BeginScan(process, std::move(known));
     processes_.insert_or_assign(file->pid, std::move(process));
   }
   const absl::Status given = calls.ReturnDescriptor(call, smaps.get());
@@ -261,13 +259,13 @@ absl::StatusOr<bool> MemoryAnswers::AnswerOpen(const AskedCalls& calls,
 }
 
 absl::StatusOr<MemoryAnswers::Process> MemoryAnswers::LookAt(
-    pid_t pid, UniqueFd* smaps) const {
+    pid_t pid, std::string* smaps) const {
   ASSIGN_OR_RETURN(const std::string maps,
                    ReadFile(absl::StrCat("/proc/", pid, "/maps")));
   ASSIGN_OR_RETURN(const std::vector<VmaFlags> flags, reader_.Read(pid));
   ASSIGN_OR_RETURN(FrozenMappings mappings,
                    FrozenMappings::Of(maps, flags, names_));
-  ASSIGN_OR_RETURN(*smaps, MemoryFile("smaps", mappings.smaps));
+  *smaps = std::move(mappings.smaps);
   Process process;
   const std::string path = absl::StrCat("/proc/", pid, "/pagemap");
   process.pagemap.reset(open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -289,9 +287,9 @@ void MemoryAnswers::BeginScan(Process& process,
 
 void MemoryAnswers::LookAhead(absl::Span<const pid_t> processes) {
   for (const pid_t pid : processes) {
-    UniqueFd smaps;
+    std::string unused;
     // One that changes just now may not fit together.
-    absl::StatusOr<Process> process = LookAt(pid, &smaps);
+    const absl::StatusOr<Process> process = LookAt(pid, &unused);
     if (!process.ok() || process->maybe_guarded) continue;
     const absl::StatusOr<ScannedPages> found =
         ScanPages(process->pagemap.get(), process->lazy);

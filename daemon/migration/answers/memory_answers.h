@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -86,8 +87,8 @@ class MemoryAnswers {
                                   const AskedCall& call);
   absl::StatusOr<bool> AnswerScan(const AskedCalls& calls,
                                   const AskedCall& call);
-  // What lies ready of the process, and a scan of it that is to be begun.
-  absl::StatusOr<Process> LookAt(pid_t pid, UniqueFd* smaps) const;
+  // All but a scan, which is to be begun; and what is told for its smaps.
+  absl::StatusOr<Process> LookAt(pid_t pid, std::string* smaps) const;
   void BeginScan(Process& process, std::vector<PageRange> known) const;
   Process* Find(pid_t pid);
 

@@ -85,14 +85,17 @@ absl::StatusOr<v1::RestoreRequest> Completed(
 
 absl::Status TakeIn(const v1::ShipImagesRequest& part, ImageIntake& intake) {
   for (const v1::ShipImagesRequest::Piece& piece : part.pieces()) {
-    if (piece.piece_case() == v1::ShipImagesRequest::Piece::PIECE_NOT_SET) {
-      return absl::InvalidArgumentError("a piece of images with nothing in it");
-    }
-    if (piece.has_file()) {
-      RETURN_IF_ERROR(intake.BeginFile(
-          {piece.file().name(), piece.file().size(), piece.file().digest()}));
-    } else {
-      RETURN_IF_ERROR(intake.Add(BytesOf(piece.contents())));
+    switch (piece.piece_case()) {
+      case v1::ShipImagesRequest::Piece::kFile:
+        RETURN_IF_ERROR(intake.BeginFile(
+            {piece.file().name(), piece.file().size(), piece.file().digest()}));
+        break;
+      case v1::ShipImagesRequest::Piece::kContents:
+        RETURN_IF_ERROR(intake.Add(BytesOf(piece.contents())));
+        break;
+      default:
+        return absl::InvalidArgumentError(
+            "a piece of images with nothing in it");
     }
   }
   return absl::OkStatus();

@@ -41,8 +41,8 @@ class FrozenTree {
   // from where the images are. kNotFound: one has ended.
   absl::Status Fence() const;
 
-  // Has the connections work again of a tree that is fenced and that CRIU has
-  // let go of without having dumped it: see EndRepairOfSockets().
+  // Has the connections work again of a tree that is fenced and that a CRIU
+  // held which was killed: see EndRepairOfSockets().
   absl::Status EndRepairOfSockets() const;
 
   // SIGCONT to those that were not stopped before they were dumped; those that

@@ -7,9 +7,9 @@
 namespace pagelift {
 
 // Puts the TCP sockets of a process that runs no instruction back to work that
-// CRIU has left in repair mode. It leaves them so when a parked dump fails: it
-// believes that they are not needed any more. In repair mode they do not talk
-// to anybody, and the program takes what it reads from them for an error.
+// CRIU has left in repair mode. It leaves them so when it is killed while it
+// holds a tree. In repair mode they do not talk to anybody, and the program
+// takes what it reads from them for an error.
 // kNotFound if it has ended.
 absl::Status EndRepairOfSockets(const PidFd& process);
 
